@@ -1,0 +1,1 @@
+"""The complete LSTM as software: public names, imported when they are first used."""
