@@ -1,0 +1,1 @@
+"""What an LSTM answers: estimators with fit, predict and score."""

@@ -1,0 +1,161 @@
+"""What all estimators share: their common parameters, and the ceremony of learning, saving and predicting."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from carousel import training
+from carousel.cells import Cell
+from carousel.data import Batches
+from carousel.nn import LSTM
+from carousel.tasks.network import as_dtype
+from carousel.tasks.parameters import check_parameters, parameter
+
+_OWN_FIELDS = {"cell", "dropout", "bidirectional", "num_layers", "hidden_size", "input_size", "batch_first"}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What an estimator learns from: checked, scaled and cut into batches."""
+
+    batches: Batches
+    validation: Batches | None = None
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SequenceEstimator(BaseEstimator, ABC):
+    """An LSTM that learns from sequences, in scikit-learn's manner.
+
+    The dataclass fields are the parameters. A task says what its network is (`_network`), which attributes
+    fitting sets (`_learned`), and turns its arguments into `Material`; the rest happens here.
+    """
+
+    cell: str | Cell = parameter("lstm", "the cell: a name from `carousel cells`, or a carousel.Cell")
+    hidden_size: int = parameter(64, "memory cells in a layer and direction", minimum=1)
+    num_layers: int = parameter(1, "LSTM layers on top of each other", minimum=1)
+    bidirectional: bool = parameter(False, "also read each series from its end")
+    dropout: float = parameter(0.0, "share of outputs dropped in training, between layers and before the head", minimum=0, below=1)
+    lstm_options: dict[str, Any] | None = parameter(None, "further keywords of carousel.LSTM, such as norm or zoneout")
+    method: str = parameter("bptt", "how the network learns: a name from carousel.training")
+    method_options: dict[str, Any] | None = parameter(None, "further keywords of the method, such as schedule or clip_norm")
+    learning_rate: float = parameter(3e-3, "step size of the method", above=0)
+    max_epochs: int = parameter(100, "passes over the training series, at most", minimum=1)
+    batch_size: int = parameter(32, "series in a batch", minimum=1)
+    validation_fraction: float = parameter(0.1, "share of the series held out to stop early; 0 for none", minimum=0, below=1)
+    patience: int | None = parameter(20, "epochs without improvement on the held-out part before stopping; None: never", minimum=1)
+    device: str = parameter("cpu", "where the network runs, in torch's words")
+    random_state: int | np.random.RandomState | None = parameter(None, "seed of weights, order and dropout")
+    verbose: int = parameter(0, "1 prints a line an epoch", minimum=0)
+
+    _learned: ClassVar[dict[str, Any]] = {}
+    _method_defaults: ClassVar[dict[str, Any]] = {}
+
+    @abstractmethod
+    def _network(self) -> nn.Module:
+        """The untrained network (a `training.Model`), from the parameters and the attributes in `_learned`."""
+
+    def _check_learned(self) -> None:
+        """Raise ValueError when the attributes in `_learned` contradict each other (a tampered file)."""
+
+    def _begin(self) -> int:
+        """Check the parameters, forget an earlier fit, and draw the seed of this one."""
+        check_parameters(self)
+        self._forget()
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _forget(self) -> None:
+        for name in (*self._learned, "network_", "history_"):
+            self.__dict__.pop(name, None)
+
+    @final
+    def _learn(self, material: Material, seed: int, checkpoint: str | PathLike[str] | None) -> Iterator[training.Report]:
+        """Train a new network and report; what was learned stays when the caller stops early."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = self._network().to(self.device)
+        reports = training.fit(
+            network, material.batches, self._method(), self._plan(seed, checkpoint), validation=material.validation
+        )
+        self.network_, self.history_ = network, []
+        try:
+            for report in reports:
+                self._record(report)
+                yield report
+        except Exception:
+            self._forget()
+            raise
+        finally:
+            reports.close()
+            network.eval()
+
+    def _method(self) -> training.Method:
+        options = {"learning_rate": self.learning_rate, **(self.method_options or {})}
+        if self.method == "bptt":
+            options = {**self._method_defaults, **options}
+        return training.method_named(self.method, **options)
+
+    def _plan(self, seed: int, checkpoint: str | PathLike[str] | None) -> training.Plan:
+        path = None if checkpoint is None else Path(checkpoint)
+        return training.Plan(epochs=self.max_epochs, seed=seed, patience=self.patience, checkpoint=path)
+
+    def _record(self, report: training.Report) -> None:
+        if not report.end_of_epoch:
+            return
+        row = {"epoch": report.epoch, "loss": report.loss, "validation": report.validation, "seconds": report.seconds}
+        self.history_.append(row)
+        if self.verbose:
+            print(" ".join(f"{name} {value:.4g}" for name, value in row.items() if value is not None))  # noqa: T201
+
+    def _lstm(self, input_size: int) -> LSTM:
+        """The LSTM stack that the parameters describe; its outputs are `_output_size` wide."""
+        options = dict(self.lstm_options or {})
+        if taken := sorted(_OWN_FIELDS & options.keys()):
+            raise ValueError(f"lstm_options names {', '.join(taken)}, which the estimator sets by itself; use its own parameters")
+        between = self.dropout if self.num_layers > 1 else 0.0
+        return LSTM(
+            input_size, self.hidden_size, self.num_layers, dropout=between, bidirectional=self.bidirectional, cell=self.cell, **options
+        )
+
+    @final
+    def _infer(self, batches: Batches) -> list[Tensor]:
+        """Outputs of the network on each batch, in order.
+
+        On the CPU the network computes in float64 here: in float32 the last digits of a row depend on which
+        other rows share its batch, because matrix products are blocked by size.
+        """
+        check_is_fitted(self, "network_")
+        device = torch.device(self.device)
+        dtype = torch.float64 if device.type == "cpu" else torch.float32
+        network = as_dtype(self.network_, dtype)
+        with torch.inference_mode():
+            return [network(batch.to(device, dtype)).cpu() for batch in batches.epoch(0)]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
+
+    @final
+    def save(self, directory: str | PathLike[str]) -> None:
+        """Write the fitted estimator to a directory, atomically: safetensors and JSON, no pickle."""
+        from carousel.tasks.persistence import save  # noqa: PLC0415  persistence names the estimators
+
+        save(self, directory)
+
+    @classmethod
+    def load(cls, directory: str | PathLike[str]) -> Self:
+        """Read an estimator of this class back; ValueError says what is wrong with the directory."""
+        from carousel.tasks.persistence import load  # noqa: PLC0415
+
+        estimator = load(directory)
+        if not isinstance(estimator, cls):
+            raise ValueError(f"{directory} holds a {type(estimator).__name__}, not a {cls.__name__}")
+        return estimator

@@ -1,0 +1,94 @@
+"""The torch modules behind the estimators: an LSTM, a way to pool its outputs, and a linear head."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from carousel.data import Batch
+from carousel.nn import LSTM, last_output
+
+POOLS = ("last", "mean", "max", "attention")
+Objective = Callable[[Tensor, Batch], Tensor]
+
+
+class Pool(nn.Module):
+    """One vector a series from the LSTM's outputs (time, batch, width).
+
+    "last" takes each direction's last output, "mean" and "max" go over the series' own steps, and "attention" is a
+    mean whose weights are learned from the outputs.
+    """
+
+    def __init__(self, kind: str, width: int, bidirectional: bool) -> None:
+        super().__init__()
+        self.kind, self.bidirectional = kind, bidirectional
+        self.score = nn.Linear(width, 1, bias=False) if kind == "attention" else None
+
+    def forward(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
+        """Outputs (time, batch, width) and lengths (batch,) to (batch, width)."""
+        if self.kind == "last":
+            return last_output(outputs, lengths, bidirectional=self.bidirectional)
+        inside = steps_inside(outputs, lengths)
+        if self.kind == "max":
+            return outputs.masked_fill(~inside, -torch.inf).amax(0)
+        scores = outputs.new_zeros(inside.shape) if self.score is None else self.score(outputs)
+        weights = scores.masked_fill(~inside, -torch.inf).softmax(0)
+        return (weights * outputs).sum(0)
+
+
+def steps_inside(outputs: Tensor, lengths: Tensor | None) -> Tensor:
+    """Which steps belong to a series: bool (time, batch, 1)."""
+    time, batch = outputs.shape[:2]
+    if lengths is None:
+        return torch.ones(time, batch, 1, dtype=torch.bool, device=outputs.device)
+    steps = torch.arange(time, device=outputs.device)
+    return (steps[:, None] < lengths.to(outputs.device)).unsqueeze(-1)
+
+
+class SequenceNetwork(nn.Module):
+    """LSTM, pool and linear head, with the objective that training lowers (a `training.Model`).
+
+    Without a pool there is an output at every step: (time, batch, outputs) instead of (batch, outputs).
+    """
+
+    def __init__(self, lstm: LSTM, outputs: int, objective: Objective, *, pool: str | None, dropout: float) -> None:
+        super().__init__()
+        width = output_width(lstm)
+        self.lstm = lstm
+        self.pool = None if pool is None else Pool(pool, width, lstm.bidirectional)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(width, outputs)
+        self.objective = objective
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Outputs for a batch of inputs (time, batch, features)."""
+        outputs, _ = self.lstm(batch.inputs, lengths=batch.lengths)
+        if self.pool is not None:
+            outputs = self.pool(outputs, batch.lengths)
+        return self.head(self.dropout(outputs))
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        """The objective's mean over the batch."""
+        return self.objective(output, batch)
+
+
+def output_width(lstm: LSTM) -> int:
+    """Features in an LSTM's output at one step."""
+    width = lstm.proj_size or lstm.hidden_size
+    width = width[-1] if isinstance(width, (list, tuple)) else width
+    return width * (2 if lstm.bidirectional else 1)
+
+
+def weighted_mean(losses: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean of losses, by weight where there are weights of the same shape."""
+    if weights is None:
+        return losses.mean()
+    return (losses * weights).sum() / weights.sum().clamp_min(torch.finfo(losses.dtype).tiny)
+
+
+def as_dtype(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The network in evaluation mode and in that dtype; the network itself where it is so already."""
+    if all(weight.dtype == dtype for weight in network.parameters()):
+        return network.eval()
+    return copy.deepcopy(network).to(dtype).eval()
