@@ -82,8 +82,9 @@ class Cell:
             _check_gate(name, getattr(self, name))
         _one_of("squash", self.squash, tuple(SQUASHES))
         _one_of("norm", self.norm, (*NORMS, None))
-        if isinstance(self.input, Complement) and isinstance(self.forget, Complement):
-            raise CellError("input and forget are each the complement of the other: one of them must be a Gate")
+        for gate in (self.input, self.forget):
+            if isinstance(gate, Complement) and not isinstance(getattr(self, gate.of), Gate):
+                raise CellError(f"a gate is the complement of {gate.of}, which is not learned: {gate.of} must be a Gate")
         if type(self.block) is not int or self.block < 1:
             raise CellError(f"block is {self.block!r}; it counts the cells that share their gates: 1 or more")
         if self.full_gate_recurrence and not self.sending:

@@ -1,0 +1,84 @@
+"""Backends: each says in a sentence what it cannot run; the first in order of preference that refuses nothing runs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from torch import Tensor
+
+from carousel.cells import Cell, name_of
+from carousel.ops.operands import Operands, State
+
+
+class Backend(ABC):
+    """A way to run cells. Results must agree with the reference in values and all gradients."""
+
+    name: str
+
+    @abstractmethod
+    def refuses(self, cell: Cell, operands: Operands) -> str | None:
+        """Why this backend cannot run the cell on these operands, in a sentence; None if it can."""
+
+    @abstractmethod
+    def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
+        """Outputs (time, batch, output) and the last state."""
+
+
+class Choice(NamedTuple):
+    """What `explain` says of one backend: whether it runs, and if not, why."""
+
+    backend: str
+    runs: bool
+    reason: str
+
+
+PREFERENCE: list[Backend] = []
+"""All backends, the preferred one first; the reference is last and refuses nothing."""
+
+_only: ContextVar[str | None] = ContextVar("only", default=None)
+
+
+@contextmanager
+def only(name: str) -> Iterator[None]:
+    """Inside this context the named backend runs, or raises with its reason.
+
+    Raises ValueError if no backend has that name.
+    """
+    if name not in (known := [backend.name for backend in PREFERENCE]):
+        raise ValueError(f"no backend is called {name!r}; there are {', '.join(known)}")
+    token = _only.set(name)
+    try:
+        yield
+    finally:
+        _only.reset(token)
+
+
+def pick(cell: Cell, operands: Operands) -> Backend:
+    """The first backend in order of preference that does not refuse.
+
+    Raises NotImplementedError with the reasons if all that may run refuse.
+    """
+    reasons = []
+    for backend in _allowed():
+        reason = backend.refuses(cell, operands)
+        if reason is None:
+            return backend
+        reasons.append(f"{backend.name}: {reason}")
+    raise NotImplementedError(f"no backend runs cell {name_of(cell)}: {'; '.join(reasons)}")
+
+
+def explain(cell: Cell, operands: Operands) -> list[Choice]:
+    """For each backend in order of preference whether it would run these operands, and why not."""
+    choices: list[Choice] = []
+    for backend in _allowed():
+        reason = backend.refuses(cell, operands)
+        if reason is None and any(choice.runs for choice in choices):
+            reason = "a preferred backend runs"
+        choices.append(Choice(backend.name, reason is None, reason or "runs"))
+    return choices
+
+
+def _allowed() -> list[Backend]:
+    return [backend for backend in PREFERENCE if _only.get() in (None, backend.name)]

@@ -1,0 +1,140 @@
+"""What an operator is given: small groups of tensors that belong together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from carousel.cells import Cell, layout
+
+
+class State(NamedTuple):
+    """What a step hands to the next: h (batch, output), c (batch, hidden), gates (batch, sent rows) or None."""
+
+    hidden: Tensor
+    cell: Tensor
+    gates: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights inside the loop: shapes as in `carousel.cells.layout.parameters`, None where a cell has none."""
+
+    R: Tensor | None = None
+    p: Tensor | None = None
+    G: Tensor | None = None
+    P: Tensor | None = None
+    norm_recurrent: Tensor | None = None
+    norm_cell: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Which steps count: lengths (batch,) integers, reset (time, batch) booleans, and the direction.
+
+    A row's steps at and after its length leave its state alone and output zeros. A reset puts the state
+    back to `fresh` (zeros if None) where a new sequence begins. In reverse a loop starts at each row's
+    last step, and a reset at t parts t-1 from t, as it does forwards.
+    """
+
+    lengths: Tensor | None = None
+    reset: Tensor | None = None
+    fresh: State | None = None
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Regularisation inside the loop, as masks (time or 1, batch or 1, units or 1).
+
+    zoneout_hidden and zoneout_cell give the share of the old value that stays, 0 or 1 where drawn
+    (Krueger et al. 2017); drop_hidden multiplies h_{t-1} on its way into R (Gal & Ghahramani 2016),
+    drop_candidate multiplies z_t (Semeniuta et al. 2016).
+    """
+
+    zoneout_hidden: Tensor | None = None
+    zoneout_cell: Tensor | None = None
+    drop_hidden: Tensor | None = None
+    drop_candidate: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Operands:
+    """Everything that one recurrence reads: pre-activations W x + b (time, batch, rows), and the groups above."""
+
+    gates: Tensor
+    state: State
+    weights: Weights = Weights()
+    steps: Steps = Steps()
+    noise: Noise = Noise()
+
+    def tensors(self) -> list[Tensor | None]:
+        """All tensors in the order of `names()`."""
+        fresh = self.steps.fresh or (None, None, None)
+        groups = (self.state, _values(self.weights), fresh, _values(self.noise), (self.steps.lengths, self.steps.reset))
+        return [self.gates, *(tensor for group in groups for tensor in group)]
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Names of the tensors in the order of `tensors()`."""
+        state = State._fields
+        return (
+            "gates", *(f"initial_{name}" for name in state), *_names(Weights), *(f"fresh_{name}" for name in state), *_names(Noise), "lengths", "reset",
+        )  # fmt: skip
+
+    @staticmethod
+    def gather(tensors: list[Tensor | None], *, reverse: bool) -> "Operands":
+        """The inverse of `tensors()`."""
+        each: Iterator[Tensor | None] = iter(tensors)
+        gates = next(each)
+        state, weights = _take(State, each), Weights(*(next(each) for _ in _names(Weights)))
+        fresh, noise = _take(State, each), Noise(*(next(each) for _ in _names(Noise)))
+        assert gates is not None and state is not None
+        return Operands(gates, state, weights, Steps(next(each), next(each), fresh, reverse), noise)
+
+    @property
+    def hidden(self) -> int:
+        """How many cells the layer has."""
+        return self.state.cell.shape[1]
+
+    @property
+    def output(self) -> int:
+        """How many features leave the layer."""
+        return self.state.hidden.shape[1]
+
+
+def zero_state(cell: Cell, like: Tensor, hidden: int, output: int | None = None) -> State:
+    """A state of zeros for the batch of `like` (time, batch, …), in its dtype and on its device."""
+    widths = [output or hidden, hidden]
+    widths += [layout.total(layout.sent_rows(cell, hidden))] if cell.full_gate_recurrence else []
+    return State(*(like.new_zeros(like.shape[1], width) for width in widths))
+
+
+def example(cell: Cell, time: int, batch: int, sizes: layout.Sizes, *, dtype: torch.dtype = torch.float32) -> Operands:
+    """Random operands of the right shapes for a cell, from torch's generator: for probes, tests and benchmarks."""
+    shapes = layout.parameters(cell, sizes)
+    draw = {name: 0.5 * torch.randn(shape, dtype=dtype) for name, shape in shapes.items() if name not in ("W", "b")}
+    draw.pop("norm_input", None)
+    gates = torch.randn(time, batch, shapes["b"][0], dtype=dtype)
+    zeros = zero_state(cell, gates, sizes.hidden, sizes.output)
+    return Operands(gates, State(*(None if z is None else 0.5 * torch.randn_like(z) for z in zeros)), Weights(**draw))  # type: ignore[arg-type]
+
+
+def with_weights(operands: Operands, **changes: Tensor | None) -> Operands:
+    """The same operands with some weights replaced."""
+    return replace(operands, weights=replace(operands.weights, **changes))
+
+
+def _names(group: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(group))
+
+
+def _values(group: Weights | Noise) -> list[Tensor | None]:
+    return [getattr(group, name) for name in _names(type(group))]
+
+
+def _take(kind: type[State], each: Iterator[Tensor | None]) -> State | None:
+    hidden, cell, gates = next(each), next(each), next(each)
+    return None if hidden is None or cell is None else kind(hidden, cell, gates)

@@ -1,0 +1,114 @@
+"""The one place that checks sizes and words the errors."""
+
+import torch
+from torch import Tensor
+
+from carousel.cells import Cell, Complement, layout, name_of
+from carousel.ops.operands import Operands, State
+
+
+class ShapeError(ValueError):
+    """Tensors that do not fit each other or the cell."""
+
+
+def check_recurrence(cell: Cell, operands: Operands) -> None:
+    """Raise ShapeError or TypeError unless all operands fit the cell and each other."""
+    gates = operands.gates
+    if gates.dim() != 3:
+        raise ShapeError(f"gates have shape {tuple(gates.shape)}; expected (time, batch, rows)")
+    if not gates.is_floating_point():
+        raise TypeError(f"gates are {gates.dtype}; a recurrence computes in floating point, for instance torch.float32")
+    _check_rows(cell, gates.shape[2], operands.hidden)
+    _check_state("state", cell, operands, operands.state)
+    if operands.steps.fresh:
+        _check_state("fresh state", cell, operands, operands.steps.fresh)
+    _check_weights(cell, operands)
+    _check_masks(operands)
+    check_lengths(operands.steps.lengths, gates.shape[0], gates.shape[1])
+    check_reset(operands.steps.reset, gates.shape[0], gates.shape[1])
+
+
+def check_lengths(lengths: Tensor | None, time: int, batch: int) -> None:
+    """Raise unless lengths are None or (batch,) integers. Their range is checked by `check_length_values`."""
+    if lengths is None:
+        return
+    if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
+        raise TypeError(f"lengths are {lengths.dtype}; they count steps: pass integers, for instance torch.int64")
+    if lengths.shape != (batch,):
+        raise ShapeError(f"lengths have shape {tuple(lengths.shape)}; expected one for each of the {batch} sequences: ({batch},)")
+
+
+def check_length_values(lengths: Tensor, time: int) -> None:
+    """Raise ShapeError unless 0 <= lengths <= time (reads the values: a synchronisation on a GPU)."""
+    if lengths.numel() and (bad := (lengths < 0) | (lengths > time)).any():
+        at = int(bad.nonzero()[0])
+        raise ShapeError(f"lengths[{at}] is {int(lengths[at])}; the input has {time} steps, so a length is 0 to {time}")
+
+
+def check_reset(reset: Tensor | None, time: int, batch: int) -> None:
+    """Raise unless reset is None or (time, batch) booleans."""
+    if reset is None:
+        return
+    if reset.dtype != torch.bool:
+        raise TypeError(f"reset is {reset.dtype}; it says yes or no for each step: pass torch.bool")
+    if reset.shape != (time, batch):
+        raise ShapeError(f"reset has shape {tuple(reset.shape)}; expected (time, batch) = {(time, batch)}")
+
+
+def check_step(cell: Cell, pre: Tensor, previous: Tensor) -> None:
+    """Raise ShapeError unless pre (batch, rows, *space) fits previous (predecessors, batch, hidden, *space)."""
+    if previous.dim() < 3 or pre.dim() != previous.dim() - 1:
+        raise ShapeError(
+            f"pre has shape {tuple(pre.shape)} and previous {tuple(previous.shape)}; "
+            "expected (batch, rows, *space) and (predecessors, batch, hidden, *space)"
+        )
+    predecessors, batch, hidden, *space = previous.shape
+    if predecessors > 1 and (isinstance(cell.forget, Complement) or isinstance(cell.input, Complement)):
+        raise ShapeError(f"cell {name_of(cell)} couples its input and forget gate, which has no meaning with {predecessors} predecessors")
+    want = (batch, layout.total(layout.rows(cell, hidden, predecessors)), *space)
+    if tuple(pre.shape) != want:
+        raise ShapeError(f"pre has shape {tuple(pre.shape)}; cell {name_of(cell)} with {predecessors} predecessors needs {want}")
+
+
+def _check_rows(cell: Cell, rows: int, hidden: int) -> None:
+    want = layout.total(layout.rows(cell, hidden))
+    if rows != want:
+        raise ShapeError(
+            f"gates have {rows} rows, but cell {name_of(cell)} learns {len(cell.learned)} gates "
+            f"({', '.join(cell.learned)}) for {hidden} cells: expected {want}"
+        )
+
+
+def _check_state(what: str, cell: Cell, operands: Operands, state: State) -> None:
+    batch, names = operands.gates.shape[1], ("hidden", "cell", "gates")
+    widths = (operands.output, operands.hidden, layout.total(layout.sent_rows(cell, operands.hidden)))
+    for name, tensor, width in zip(names, state, widths, strict=True):
+        if (tensor is not None) != (name in cell.state):
+            has = "lacks" if tensor is None else "has"
+            raise ShapeError(f"the {what} {has} {name!r}; cell {name_of(cell)} carries {', '.join(cell.state)}")
+        if tensor is not None and tuple(tensor.shape) != (batch, width):
+            raise ShapeError(f"the {what}'s {name} has shape {tuple(tensor.shape)}; expected (batch, units) = {(batch, width)}")
+
+
+def _check_weights(cell: Cell, operands: Operands) -> None:
+    projection = operands.output if cell.projection else 0
+    if not cell.projection and operands.output != operands.hidden:
+        raise ShapeError(f"h has {operands.output} units and c {operands.hidden}; without a projection they are equal")
+    want = layout.parameters(cell, layout.Sizes(0, operands.hidden, projection))
+    for name in ("R", "p", "G", "P", "norm_recurrent", "norm_cell"):
+        tensor = getattr(operands.weights, name)
+        shape = None if tensor is None else tuple(tensor.shape)
+        if shape != want.get(name):
+            raise ShapeError(f"{name} has shape {shape}; cell {name_of(cell)} of {operands.hidden} cells needs {want.get(name)}")
+
+
+def _check_masks(operands: Operands) -> None:
+    time, batch, _ = operands.gates.shape
+    widths = {"zoneout_hidden": operands.output, "zoneout_cell": operands.hidden}
+    widths |= {"drop_hidden": operands.output, "drop_candidate": operands.hidden}
+    for name, width in widths.items():
+        mask = getattr(operands.noise, name)
+        if mask is None:
+            continue
+        if mask.dim() != 3 or any(size not in (1, full) for size, full in zip(mask.shape, (time, batch, width), strict=True)):
+            raise ShapeError(f"{name} has shape {tuple(mask.shape)}; expected {(time, batch, width)}, or 1 along an axis")
