@@ -1,0 +1,40 @@
+"""What a run is, in values that JSON can hold: a checkpoint of another run is told by these."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from carousel.data import Batch, Batches
+from carousel.training.checkpoint import tensor_bytes
+from carousel.training.method import Method, Model
+from carousel.training.plan import Plan
+from carousel.training.validation import placement
+
+
+def run_identity(
+    model: Model, batches: Batches, method: Method, plan: Plan, validation: Batches | None
+) -> dict[str, Any]:
+    """Everything that must be the same for a run to go on exactly."""
+    identity = {
+        "model": re.sub(r" at 0x[0-9a-f]+", "", repr(model)).splitlines(),
+        "weights": {name: f"{value.dtype} {tuple(value.shape)}" for name, value in model.state_dict().items()},
+        "device": placement(model)[0].type,
+        "method": {"name": method.name, **method.options()},
+        "plan": plan.course(),
+        "training data": _describe(batches),
+        "validation data": None if validation is None else _describe(validation),
+    }
+    return json.loads(json.dumps(identity, default=repr))
+
+
+def _describe(batches: Batches) -> dict[str, Any]:
+    return {"batches": len(batches), "first batch": _fingerprint(next(iter(batches.epoch(0))))}
+
+
+def _fingerprint(batch: Batch) -> str:
+    digest = hashlib.sha256()
+    for tensor in (batch.inputs, batch.target, batch.indices):
+        if tensor is not None:
+            digest.update(tensor_bytes(tensor.cpu()))
+    return digest.hexdigest()[:12]
