@@ -2,7 +2,9 @@
 
 from carousel.data.batches import IGNORED_LABEL, Batch, Batches, IndexedBatches, SequenceBatches
 from carousel.data.errors import DataError
+from carousel.data.panel import Panel
 from carousel.data.sequences import Sequences, as_sequences
+from carousel.data.windows import Windows, last_windows
 
 __all__ = [
     "IGNORED_LABEL",
@@ -10,7 +12,10 @@ __all__ = [
     "Batches",
     "DataError",
     "IndexedBatches",
+    "Panel",
     "SequenceBatches",
     "Sequences",
+    "Windows",
     "as_sequences",
+    "last_windows",
 ]
