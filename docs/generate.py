@@ -32,7 +32,8 @@ def cells_page() -> str:
 
 def _table() -> str:
     weights = f"weights for {SIZES.inputs} inputs, {SIZES.hidden} units"
-    head = f"| cell | short names | learned gates | peepholes | recurs | {weights} | source |\n|---|---|---|---|---|---|---|\n"
+    columns = ["cell", "short names", "learned gates", "peepholes", "recurs", weights, "source"]
+    head = f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n"
     return head + "".join(_row(name, cell) for name, cell in VARIANTS.items())
 
 

@@ -29,7 +29,6 @@ def reproducible() -> None:
 def poisoned_memory() -> Iterator[None]:
     """Memory that nobody wrote holds NaN (or the largest integer), inside torch's own operators too."""
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
     yield
     torch.use_deterministic_algorithms(False)
 
