@@ -44,15 +44,23 @@ class SequenceEstimator(BaseEstimator, ABC):
     hidden_size: int = parameter(64, "memory cells in a layer and direction", minimum=1)
     num_layers: int = parameter(1, "LSTM layers on top of each other", minimum=1)
     bidirectional: bool = parameter(False, "also read each series from its end")
-    dropout: float = parameter(0.0, "share of outputs dropped in training, between layers and before the head", minimum=0, below=1)
+    dropout: float = parameter(
+        0.0, "share of outputs dropped in training, between layers and before the head", minimum=0, below=1
+    )
     lstm_options: dict[str, Any] | None = parameter(None, "further keywords of carousel.LSTM, such as norm or zoneout")
     method: str = parameter("bptt", "how the network learns: a name from carousel.training")
-    method_options: dict[str, Any] | None = parameter(None, "further keywords of the method, such as schedule or clip_norm")
+    method_options: dict[str, Any] | None = parameter(
+        None, "further keywords of the method, such as schedule or clip_norm"
+    )
     learning_rate: float = parameter(3e-3, "step size of the method", above=0)
     max_epochs: int = parameter(100, "passes over the training series, at most", minimum=1)
     batch_size: int = parameter(32, "series in a batch", minimum=1)
-    validation_fraction: float = parameter(0.1, "share of the series held out to stop early; 0 for none", minimum=0, below=1)
-    patience: int | None = parameter(20, "epochs without improvement on the held-out part before stopping; None: never", minimum=1)
+    validation_fraction: float = parameter(
+        0.1, "share of the series held out to stop early; 0 for none", minimum=0, below=1
+    )
+    patience: int | None = parameter(
+        20, "epochs without improvement on the held-out part before stopping; None: never", minimum=1
+    )
     device: str = parameter("cpu", "where the network runs, in torch's words")
     random_state: int | np.random.RandomState | None = parameter(None, "seed of weights, order and dropout")
     verbose: int = parameter(0, "1 prints a line an epoch", minimum=0)
@@ -78,13 +86,19 @@ class SequenceEstimator(BaseEstimator, ABC):
             self.__dict__.pop(name, None)
 
     @final
-    def _learn(self, material: Material, seed: int, checkpoint: str | PathLike[str] | None) -> Iterator[training.Report]:
+    def _learn(
+        self, material: Material, seed: int, checkpoint: str | PathLike[str] | None
+    ) -> Iterator[training.Report]:
         """Train a new network and report; what was learned stays when the caller stops early."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self._network().to(self.device)
         reports = training.fit(
-            network, material.batches, self._method(), self._plan(seed, checkpoint), validation=material.validation
+            network,
+            material.batches,
+            self._method(),
+            self._plan(material, seed, checkpoint),
+            validation=material.validation,
         )
         self.network_, self.history_ = network, []
         try:
@@ -104,9 +118,10 @@ class SequenceEstimator(BaseEstimator, ABC):
             options = {**self._method_defaults, **options}
         return training.method_named(self.method, **options)
 
-    def _plan(self, seed: int, checkpoint: str | PathLike[str] | None) -> training.Plan:
+    def _plan(self, material: Material, seed: int, checkpoint: str | PathLike[str] | None) -> training.Plan:
         path = None if checkpoint is None else Path(checkpoint)
-        return training.Plan(epochs=self.max_epochs, seed=seed, patience=self.patience, checkpoint=path)
+        patience = None if material.validation is None else self.patience
+        return training.Plan(epochs=self.max_epochs, seed=seed, patience=patience, checkpoint=path)
 
     def _record(self, report: training.Report) -> None:
         if not report.end_of_epoch:
@@ -120,10 +135,18 @@ class SequenceEstimator(BaseEstimator, ABC):
         """The LSTM stack that the parameters describe; its outputs are `_output_size` wide."""
         options = dict(self.lstm_options or {})
         if taken := sorted(_OWN_FIELDS & options.keys()):
-            raise ValueError(f"lstm_options names {', '.join(taken)}, which the estimator sets by itself; use its own parameters")
+            raise ValueError(
+                f"lstm_options names {', '.join(taken)}, which the estimator sets by itself; use its own parameters"
+            )
         between = self.dropout if self.num_layers > 1 else 0.0
         return LSTM(
-            input_size, self.hidden_size, self.num_layers, dropout=between, bidirectional=self.bidirectional, cell=self.cell, **options
+            input_size,
+            self.hidden_size,
+            self.num_layers,
+            dropout=between,
+            bidirectional=self.bidirectional,
+            cell=self.cell,
+            **options,
         )
 
     @final
@@ -140,20 +163,36 @@ class SequenceEstimator(BaseEstimator, ABC):
         with torch.inference_mode():
             return [network(batch.to(device, dtype)).cpu() for batch in batches.epoch(0)]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For joblib and copies: the network goes as plain arrays, so that no device comes along."""
+        state = dict(super().__getstate__())
+        if (network := state.pop("network_", None)) is not None:
+            state["_weights"] = {name: value.cpu().numpy() for name, value in network.state_dict().items()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        weights = state.pop("_weights", None)
+        super().__setstate__(state)
+        if weights is not None:
+            with torch.device("meta"):
+                network = self._network()
+            network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()}, assign=True)
+            self.network_ = network.to(self.device).eval()
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
 
     @final
     def save(self, directory: str | PathLike[str]) -> None:
         """Write the fitted estimator to a directory, atomically: safetensors and JSON, no pickle."""
-        from carousel.tasks.persistence import save  # noqa: PLC0415  persistence names the estimators
+        from carousel.tasks.persistence import save
 
         save(self, directory)
 
     @classmethod
     def load(cls, directory: str | PathLike[str]) -> Self:
         """Read an estimator of this class back; ValueError says what is wrong with the directory."""
-        from carousel.tasks.persistence import load  # noqa: PLC0415
+        from carousel.tasks.persistence import load
 
         estimator = load(directory)
         if not isinstance(estimator, cls):

@@ -11,12 +11,19 @@ _KINDS: dict[type, tuple[type, ...]] = {
     int: (numbers.Integral,),  # type: ignore[dict-item]
     float: (numbers.Real,),  # type: ignore[dict-item]
 }
-_WORDS = {int: "an integer", float: "a number", str: "a name", bool: "True or False", dict: "a dictionary", type(None): "None"}
+_WORDS = {
+    int: "an integer",
+    float: "a number",
+    str: "a name",
+    bool: "True or False",
+    dict: "a dictionary",
+    type(None): "None",
+}
 
 
 def parameter(
     default: Any,
-    help: str,  # noqa: A002
+    help: str,
     *,
     minimum: float | None = None,
     above: float | None = None,
@@ -47,10 +54,18 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
     return typing.get_args(hint) if union else (hint,)
 
 
+def matches(value: Any, hint: Any) -> bool:
+    """Whether the value is of the annotated type; True is no number, and an integer is a float."""
+    return any(kind is Any or _is_a(value, kind) for kind in _plain(hint))
+
+
+def _plain(hint: Any) -> list[Any]:
+    return [typing.get_origin(kind) or kind for kind in _kinds(hint)]
+
+
 def _check_type(name: str, value: Any, hint: Any) -> None:
-    plain = [typing.get_origin(kind) or kind for kind in _kinds(hint)]
-    if not any(kind is Any or _is_a(value, kind) for kind in plain):
-        allowed = " or ".join(_WORDS.get(kind, f"a {kind.__name__}") for kind in plain)
+    if not matches(value, hint):
+        allowed = " or ".join(_WORDS.get(kind, f"a {kind.__name__}") for kind in _plain(hint))
         raise TypeError(f"{name} is {value!r}; it takes {allowed}")
 
 

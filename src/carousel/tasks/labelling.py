@@ -1,0 +1,108 @@
+"""One class for each step of each series."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from carousel.data import Sequences
+from carousel.tasks.labels import check_classes, check_labels, check_sorted, class_weights, encode
+from carousel.tasks.network import SequenceNetwork
+from carousel.tasks.objectives import CrossEntropy
+from carousel.tasks.parameters import parameter
+from carousel.tasks.scores import class_scores
+from carousel.tasks.supervised import SupervisedEstimator, check_length
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SequenceLabeler(SupervisedEstimator):
+    """Assign a class to every step of each series with an LSTM, in scikit-learn's manner.
+
+    y is a list of arrays (time,), or an array (series, time) where all series are equally long. Predictions come as
+    an array (series, time) for tables and 3-D arrays, and as a list of arrays (time,) for lists.
+    """
+
+    class_weight: dict[Any, float] | str | None = parameter(
+        None, "weight of each class, or 'balanced'", choices=("balanced",)
+    )
+
+    _learned: ClassVar[dict[str, Any]] = {**SupervisedEstimator._learned, "classes_": np.ndarray}
+    _step_targets: ClassVar[bool] = True
+
+    def predict(self, X: Any) -> Any:
+        """The most probable class of each step: (series, time), or a list of (time,) arrays for a list of series."""
+        labels = [self.classes_.take(p.argmax(axis=1)) for p in self._probabilities(self._read(X))]
+        return _in_kind(X, labels)
+
+    def predict_proba(self, X: Any) -> Any:
+        """The probability of each class at each step: (series, time, classes), or a list of (time, classes) arrays."""
+        return _in_kind(X, self._probabilities(self._read(X)))
+
+    def score(self, X: Any, y: Any) -> float:
+        """Framewise accuracy: the share of all steps of all series that are labelled correctly."""
+        return self._scores(X, y)["accuracy"]
+
+    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+        """Accuracy, balanced accuracy and macro F1 over all steps of series X with the labels y.
+
+        Raises ValueError for a class that was not seen in training, naming the series and the step.
+        """
+        for position, labels in enumerate(_step_labels(y)):
+            encode(labels, self.classes_, f"series {position} of y")
+        return self._scores(X, y)
+
+    def _scores(self, X: Any, y: Any) -> dict[str, float]:
+        sequences = self._read(X)
+        truth = _step_labels(y)
+        _check_steps(truth, sequences)
+        predicted = [self.classes_.take(p.argmax(axis=1)) for p in self._probabilities(sequences)]
+        return class_scores(np.concatenate(truth), np.concatenate(predicted))
+
+    def _probabilities(self, sequences: Sequences) -> list[NDArray[np.float64]]:
+        padded = [row for output in self._outputs(sequences) for row in output.double().softmax(-1).unbind(1)]
+        return [p[:length].numpy() for p, length in zip(padded, sequences.lengths, strict=True)]
+
+    def _read_target(self, y: Any, sequences: Sequences) -> list[NDArray[np.int64]]:
+        labels = _step_labels(y)
+        _check_steps(labels, sequences)
+        together = check_labels(np.concatenate(labels))
+        self.classes_ = np.unique(together)
+        check_classes(self.classes_)
+        self._class_weights = class_weights(self.class_weight, self.classes_, together)
+        return [encode(own, self.classes_) for own in labels]
+
+    def _network(self) -> nn.Module:
+        objective = CrossEntropy(getattr(self, "_class_weights", None))
+        lstm = self._lstm(self.channels_)
+        return SequenceNetwork(lstm, len(self.classes_), objective, pool=None, dropout=self.dropout)
+
+    def _check_learned(self) -> None:
+        super()._check_learned()
+        check_sorted(self.classes_)
+
+
+def _in_kind(X: Any, values: list[NDArray[Any]]) -> Any:
+    return values if isinstance(X, list | tuple | Sequences) else np.stack(values)
+
+
+def _step_labels(y: Any) -> list[NDArray[Any]]:
+    """The labels of each series as a list of 1-D arrays; ValueError names the series that has none."""
+    if y is None:
+        raise ValueError("y is None; a labeler needs y: one label for each step of each series")
+    parts = [np.asarray(part) for part in y]
+    for position, part in enumerate(parts):
+        if part.ndim != 1:
+            raise ValueError(f"y of series {position} has shape {part.shape}; give one label a step, (time,)")
+        check_labels(part, f"series {position} of y")
+    if len({part.dtype.kind for part in parts} & set("US")) and len({part.dtype.kind for part in parts}) > 1:
+        raise ValueError("y has text labels in some series and numbers in others; make them all of one type")
+    return parts
+
+
+def _check_steps(labels: list[NDArray[Any]], sequences: Sequences) -> None:
+    check_length(labels, len(sequences))
+    for own, series, name in zip(labels, sequences.values, sequences.ids, strict=True):
+        if len(own) != len(series):
+            raise ValueError(f"y of series {name} has {len(own)} labels for {len(series)} steps; give one a step")

@@ -1,0 +1,43 @@
+"""What training lowers: functions of a network's output and a batch, each a mean over the batch."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from carousel.data import Batch
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Mean negative log probability of the true class, over series or over all steps that have a label.
+
+    `weights` (classes,) multiply the terms; they should be 1 on average over the training labels.
+    """
+
+    weights: Tensor | None = None
+
+    def __call__(self, output: Tensor, batch: Batch) -> Tensor:
+        assert batch.target is not None
+        weights = None if self.weights is None else self.weights.to(output)
+        losses = F.cross_entropy(output.flatten(0, -2), batch.target.flatten(), weight=weights, reduction="none")
+        count = losses.numel() if batch.mask is None else batch.mask.sum().clamp_min(1)
+        return losses.sum() / count
+
+
+def absolute_error(output: Tensor, batch: Batch) -> Tensor:
+    """Mean absolute difference."""
+    return F.l1_loss(output, batch.target)  # pyright: ignore[reportArgumentType]
+
+
+def huber(output: Tensor, batch: Batch) -> Tensor:
+    """Squared difference up to one standard deviation of the target, beyond it the absolute one (Huber 1964)."""
+    return F.smooth_l1_loss(output, batch.target)  # pyright: ignore[reportArgumentType]
+
+
+def squared_error(output: Tensor, batch: Batch) -> Tensor:
+    """Mean squared difference."""
+    return F.mse_loss(output, batch.target)  # pyright: ignore[reportArgumentType]
+
+
+REGRESSION = {"squared_error": squared_error, "absolute_error": absolute_error, "huber": huber}

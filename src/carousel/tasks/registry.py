@@ -1,0 +1,13 @@
+"""The estimators by name: a closed list, for the command line and for loading."""
+
+from carousel.tasks.base import SequenceEstimator
+from carousel.tasks.classification import SequenceClassifier
+from carousel.tasks.labelling import SequenceLabeler
+from carousel.tasks.regression import SequenceRegressor
+
+TASKS: dict[str, type[SequenceEstimator]] = {
+    "classify": SequenceClassifier,
+    "regress": SequenceRegressor,
+    "label": SequenceLabeler,
+}
+ESTIMATORS = {kind.__name__: kind for kind in TASKS.values()}
