@@ -58,7 +58,7 @@ def peephole_rows(cell: Cell, predecessors: int = 1) -> dict[str, slice]:
 
 def total(spans: dict[str, slice]) -> int:
     """How many rows the spans cover."""
-    return max((span.stop for span in spans.values()), default=0)
+    return sum(span.stop - span.start for span in spans.values())
 
 
 def parameters(cell: Cell, sizes: Sizes) -> dict[str, tuple[int, ...]]:

@@ -1,7 +1,7 @@
 """What an operator is given: small groups of tensors that belong together."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -18,8 +18,7 @@ class State(NamedTuple):
     gates: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(NamedTuple):
     """The weights inside the loop: shapes as in `carousel.cells.layout.parameters`, None where a cell has none."""
 
     R: Tensor | None = None
@@ -30,8 +29,7 @@ class Weights:
     norm_cell: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class Steps:
+class Steps(NamedTuple):
     """Which steps count: lengths (batch,) integers, reset (time, batch) booleans, and the direction.
 
     A row's steps at and after its length leave its state alone and output zeros. A reset puts the state
@@ -45,8 +43,7 @@ class Steps:
     reverse: bool = False
 
 
-@dataclass(frozen=True)
-class Noise:
+class Noise(NamedTuple):
     """Regularisation inside the loop, as masks (time or 1, batch or 1, units or 1).
 
     zoneout_hidden and zoneout_cell give the share of the old value that stays, 0 or 1 where drawn
@@ -73,24 +70,22 @@ class Operands:
     def tensors(self) -> list[Tensor | None]:
         """All tensors in the order of `names()`."""
         fresh = self.steps.fresh or (None, None, None)
-        groups = (self.state, _values(self.weights), fresh, _values(self.noise), (self.steps.lengths, self.steps.reset))
+        groups = (self.state, self.weights, fresh, self.noise, (self.steps.lengths, self.steps.reset))
         return [self.gates, *(tensor for group in groups for tensor in group)]
 
     @staticmethod
     def names() -> tuple[str, ...]:
         """Names of the tensors in the order of `tensors()`."""
-        state = State._fields
-        return (
-            "gates", *(f"initial_{name}" for name in state), *_names(Weights), *(f"fresh_{name}" for name in state), *_names(Noise), "lengths", "reset",
-        )  # fmt: skip
+        initial, fresh = ([f"{when}_{name}" for name in State._fields] for when in ("initial", "fresh"))
+        return ("gates", *initial, *Weights._fields, *fresh, *Noise._fields, "lengths", "reset")
 
     @staticmethod
     def gather(tensors: list[Tensor | None], *, reverse: bool) -> "Operands":
         """The inverse of `tensors()`."""
         each: Iterator[Tensor | None] = iter(tensors)
         gates = next(each)
-        state, weights = _take(State, each), Weights(*(next(each) for _ in _names(Weights)))
-        fresh, noise = _take(State, each), Noise(*(next(each) for _ in _names(Noise)))
+        state, weights = _take_state(each), Weights(*(next(each) for _ in Weights._fields))
+        fresh, noise = _take_state(each), Noise(*(next(each) for _ in Noise._fields))
         assert gates is not None and state is not None
         return Operands(gates, state, weights, Steps(next(each), next(each), fresh, reverse), noise)
 
@@ -122,19 +117,6 @@ def example(cell: Cell, time: int, batch: int, sizes: layout.Sizes, *, dtype: to
     return Operands(gates, State(*(None if z is None else 0.5 * torch.randn_like(z) for z in zeros)), Weights(**draw))  # type: ignore[arg-type]
 
 
-def with_weights(operands: Operands, **changes: Tensor | None) -> Operands:
-    """The same operands with some weights replaced."""
-    return replace(operands, weights=replace(operands.weights, **changes))
-
-
-def _names(group: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(group))
-
-
-def _values(group: Weights | Noise) -> list[Tensor | None]:
-    return [getattr(group, name) for name in _names(type(group))]
-
-
-def _take(kind: type[State], each: Iterator[Tensor | None]) -> State | None:
+def _take_state(each: Iterator[Tensor | None]) -> State | None:
     hidden, cell, gates = next(each), next(each), next(each)
-    return None if hidden is None or cell is None else kind(hidden, cell, gates)
+    return None if hidden is None or cell is None else State(hidden, cell, gates)

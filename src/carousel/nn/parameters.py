@@ -1,0 +1,95 @@
+"""What parameters are called in a module, and the way from these names to the operands of an operator."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from carousel.cells import Cell, layout
+from carousel.ops import Weights
+
+WEIGHTS = {"W": "weight_ih", "R": "weight_hh", "b": "bias_ih", "bias_hh": "bias_hh", "P": "weight_hr", "p": "weight_ch", "G": "weight_gh"}
+NORMS = {"norm_input": "ln_ih", "norm_recurrent": "ln_hh", "norm_cell": "ln_ch"}
+INITIAL = {"hidden": "initial_h", "cell": "initial_c", "gates": "initial_g"}
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """What decides the parameters of one layer and direction."""
+
+    cell: Cell
+    sizes: layout.Sizes
+    bias: bool = True
+    learn_initial_state: bool = False
+
+    def state_widths(self) -> dict[str, int]:
+        """Units of each tensor of the state."""
+        hidden = self.sizes.hidden
+        sent = layout.total(layout.sent_rows(self.cell, hidden))
+        return dict(zip(self.cell.state, (self.sizes.output, hidden, sent), strict=False))
+
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        """Parameter names without suffix, and their shapes, torch's own first and in torch's order."""
+        roles = layout.parameters(self.cell, self.sizes)
+        shapes = {"W": roles["W"], "R": roles.get("R"), "b": roles["b"], "bias_hh": roles["R"][:1] if "R" in roles else None}
+        if not self.bias:
+            shapes |= {"b": None, "bias_hh": None}
+        shapes |= {role: roles.get(role) for role in ("P", "p", "G")}
+        named = {WEIGHTS[role]: shape for role, shape in shapes.items() if shape is not None}
+        for role, name in NORMS.items():
+            if role in roles:
+                named |= {f"{name}_weight": roles[role][1:], f"{name}_bias": roles[role][1:]}
+        if self.learn_initial_state:
+            named |= {INITIAL[name]: (width,) for name, width in self.state_widths().items()}
+        return named
+
+    def empty(self, device: torch.device | str | None, dtype: torch.dtype | None) -> dict[str, nn.Parameter]:
+        """Parameters with memory, without values."""
+        return {name: nn.Parameter(torch.empty(shape, device=device, dtype=dtype)) for name, shape in self.parameters().items()}
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """The parameters of one layer and direction by name, as they are at this call."""
+
+    shape: LayerShape
+    named: dict[str, Tensor]
+
+    @property
+    def W(self) -> Tensor:
+        """Input weights (rows, inputs)."""
+        return self.named["weight_ih"]
+
+    def bias(self) -> Tensor | None:
+        """b = bias_ih + bias_hh, the latter only in the rows of gates into which something recurs."""
+        if not self.shape.bias:
+            return None
+        b, recurrent = self.named["bias_ih"], self.named.get("bias_hh")
+        cell, hidden = self.shape.cell, self.shape.sizes.hidden
+        if recurrent is None:
+            return b
+        if cell.recurrent == cell.learned:
+            return b + recurrent
+        spans = layout.recurrent_rows(cell, hidden)
+        rows = layout.rows(cell, hidden)
+        return torch.cat([b[at] + recurrent[spans[gate]] if gate in spans else b[at] for gate, at in rows.items()])
+
+    def norm(self, role: str) -> Tensor | None:
+        """Gain and bias of a layer norm, stacked (2, units)."""
+        name = NORMS[role]
+        gain = self.named.get(f"{name}_weight")
+        return None if gain is None else torch.stack([gain, self.named[f"{name}_bias"]])
+
+    def recurrent(self, R: Tensor | None) -> Weights:
+        """The weights inside the loop, with R as given (it may have been dropped from)."""
+        named = self.named
+        return Weights(
+            R, named.get("weight_ch"), named.get("weight_gh"), named.get("weight_hr"),
+            self.norm("norm_recurrent"), self.norm("norm_cell"),
+        )  # fmt: skip
+
+    def initial(self) -> list[Tensor] | None:
+        """The learnt initial state, one vector a state tensor."""
+        if not self.shape.learn_initial_state:
+            return None
+        return [self.named[INITIAL[name]] for name in self.shape.cell.state]
