@@ -1,9 +1,17 @@
 """Data: sequences, batches, windows, tables, files, calendars and the data sets that the package ships."""
 
+from carousel.data.atomic import atomic_path
 from carousel.data.batches import IGNORED_LABEL, Batch, Batches, IndexedBatches, SequenceBatches
+from carousel.data.calendar import TimeIndex, calendar_features, fill_gaps, find_time, time_index
 from carousel.data.errors import DataError
+from carousel.data.files import read, read_table, write_csv
+from carousel.data.frequency import Frequency, infer_frequency
+from carousel.data.long import from_long, label_of_series, split_series
 from carousel.data.panel import Panel
+from carousel.data.readers.folder import read_folder
+from carousel.data.readers.labelled import Labelled
 from carousel.data.sequences import Sequences, as_sequences
+from carousel.data.table import Table, as_table
 from carousel.data.windows import Windows, last_windows
 
 __all__ = [
@@ -11,11 +19,29 @@ __all__ = [
     "Batch",
     "Batches",
     "DataError",
+    "Frequency",
     "IndexedBatches",
+    "Labelled",
     "Panel",
     "SequenceBatches",
     "Sequences",
+    "Table",
+    "TimeIndex",
     "Windows",
     "as_sequences",
+    "as_table",
+    "atomic_path",
+    "calendar_features",
+    "fill_gaps",
+    "find_time",
+    "from_long",
+    "infer_frequency",
+    "label_of_series",
     "last_windows",
+    "read",
+    "read_folder",
+    "read_table",
+    "split_series",
+    "time_index",
+    "write_csv",
 ]

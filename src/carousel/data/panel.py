@@ -40,7 +40,7 @@ class Panel:
 
     def __post_init__(self) -> None:
         nan: NanPolicy = "error" if self.missing == "error" else "keep"
-        given = (("past", self.past, nan), ("future", self.future, "error"))
+        given: tuple[tuple[str, Any, NanPolicy], ...] = (("past", self.past, nan), ("future", self.future, "error"))
         if self.missing not in ("error", "mask", "impute"):
             raise ValueError(f"missing is {self.missing!r}; it can be 'error', 'mask' or 'impute'")
         object.__setattr__(self, "targets", as_sequences(self.targets, what="targets", nan=nan, dtype=self.dtype))
