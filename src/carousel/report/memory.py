@@ -1,0 +1,203 @@
+"""Inside the memory: gates, cell states and gradient norms of one real sequence in a trained network."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from carousel.report.errors import ReportError
+from carousel.report.findings import ActivationMap, GradientFlow, Line, MemoryFindings
+
+MAX_STEPS, MAX_UNITS, MAX_LAGS, MAX_OUTPUTS = 400, 48, 200, 64
+GATES = {"input": "input gate i", "forget": "forget gate f", "output": "output gate o"}
+_SUM = "the root mean square, over the units k of the last hidden state h_T, of the norm of"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the page calls the sequence, its features and its steps."""
+
+    sequence: str = "One held-out sequence"
+    features: Sequence[str] | None = None
+    time: Sequence[str] | None = None
+
+
+def look_inside(network: nn.Module, run: Callable[[], Any], labels: Labels | None = None) -> MemoryFindings:
+    """Watch the network's LSTM while `run` sends one real sequence through the network, then look inside it.
+
+    `run` takes no argument and calls the network on a batch of one; the input that reaches the first LSTM in it counts.
+    Features are named after `labels` only if the LSTM has as many inputs.
+
+    Raises:
+        ReportError: the network has no LSTM that can be traced, or `run` did not use it.
+    """
+    layer = next((module for module in network.modules() if hasattr(module, "trace") and hasattr(module, "hidden_size")), None)
+    if layer is None:
+        raise ReportError(f"no LSTM with a trace() in this {type(network).__name__}: there is no memory to look into")
+    seen: list[Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda module, inputs, named: seen.append(_sequence(inputs[0])), with_kwargs=True)
+    try:
+        with torch.no_grad():
+            run()
+    finally:
+        hook.remove()
+    if not seen:
+        raise ReportError(f"the {type(network).__name__} ran without using its LSTM")
+    return look_inside_layer(layer, _first(seen[0], layer), labels)
+
+
+def _sequence(entered: Any) -> Tensor:
+    if isinstance(entered, nn.utils.rnn.PackedSequence):
+        return nn.utils.rnn.pad_packed_sequence(entered)[0]
+    return entered
+
+
+def _first(x: Tensor, layer: Any) -> Tensor:
+    """The first sequence of what entered the layer, as (time, features)."""
+    if x.dim() == 2:
+        return x
+    return x[0] if layer.batch_first else x[:, 0]
+
+
+def look_inside_layer(layer: Any, x: Tensor, labels: Labels | None = None) -> MemoryFindings:
+    """MemoryFindings of an LSTM layer with a `trace`, for one sequence x (time, features) as the layer receives it.
+
+    The last layer's forward direction is shown, on at most the last 400 steps and the 48 units whose state moves most.
+    """
+    labels = labels or Labels()
+    training = layer.training
+    layer.eval()
+    try:
+        x = x.detach()
+        with torch.no_grad():
+            states = layer.trace(_batched(x, layer))[(layer.num_layers - 1) * _directions(layer)]
+        gradients = gradient_flow(layer, x)
+    finally:
+        layer.train(training)
+    return _findings(layer, x, {name: value[:, 0] for name, value in states.items()}, gradients, labels)
+
+
+def _batched(x: Tensor, layer: Any, size: int = 1) -> Tensor:
+    axis = 0 if layer.batch_first else 1
+    return torch.stack([x] * size, dim=axis)
+
+
+def _directions(layer: Any) -> int:
+    return 2 if layer.bidirectional else 1
+
+
+def _findings(layer: Any, x: Tensor, states: dict[str, Tensor], gradients: tuple, labels: Labels) -> MemoryFindings:
+    begin = max(0, len(x) - MAX_STEPS)
+    cell = states["cell"][begin:]
+    units = _units(cell, _per_unit(states.get("forget"), cell)[begin:] if "forget" in states else torch.zeros_like(cell))
+    gates = tuple(
+        ActivationMap(title, _rows(_per_unit(states[name], states["cell"])[begin:], units))
+        for name, title in GATES.items()
+        if name in states
+    )
+    known = labels.features if labels.features and len(labels.features) == x.shape[1] else None
+    names = known or [f"feature {index + 1}" for index in range(x.shape[1])]
+    return MemoryFindings(
+        sequence=labels.sequence,
+        inputs=tuple(Line(name, _rounded(x[begin:, index])) for index, name in enumerate(names)),
+        gates=gates,
+        cell_state=ActivationMap("cell state c", _rows(cell, units)),
+        units=tuple(units),
+        units_total=cell.shape[1],
+        order="those with the most open forget gate on top",
+        layer=_layer_name(layer),
+        gradients=gradients,
+        time=tuple(labels.time[begin:]) if labels.time and len(labels.time) == len(x) else None,
+    )
+
+
+def _layer_name(layer: Any) -> str:
+    place = f"layer {layer.num_layers} of {layer.num_layers}" if layer.num_layers > 1 else "the LSTM layer"
+    return f"{place}, forward direction" if layer.bidirectional else place
+
+
+def _per_unit(gate: Tensor | None, cell: Tensor) -> Tensor:
+    """A gate that a block of cells shares, once for each of its cells."""
+    if gate is None or gate.shape[-1] == cell.shape[-1]:
+        return cell if gate is None else gate
+    return gate.repeat_interleave(cell.shape[-1] // gate.shape[-1], dim=-1)
+
+
+def _units(cell: Tensor, forget: Tensor) -> list[int]:
+    """The units to draw: those whose state moves most, ordered by their mean forget gate, least open first (lowest row)."""
+    moving = torch.argsort(cell.std(0, correction=0), descending=True, stable=True)[:MAX_UNITS]
+    order = torch.argsort(forget.mean(0)[moving], stable=True)
+    return moving[order].tolist()
+
+
+def _rows(values: Tensor, units: list[int]) -> tuple[tuple[float, ...], ...]:
+    return tuple(_rounded(values[:, unit]) for unit in units)
+
+
+def _rounded(values: Tensor) -> tuple[float, ...]:
+    return tuple(round(value, 4) for value in values.detach().double().cpu().tolist())
+
+
+def gradient_flow(layer: Any, x: Tensor) -> tuple[GradientFlow, ...]:
+    """Gradient norms by lag, exact: a batch of copies of the sequence, one for each unit k of h_T, in one backward pass.
+
+    With respect to the cell state handed on by each step (all layers; the hidden state held fixed), and to the input.
+    A bidirectional layer cannot be run step by step, so there only the input's gradient to the forward direction is given.
+    """
+    if layer.bidirectional:
+        return (_flow_to_inputs(layer, x),)
+    return _flow_by_steps(layer, x)
+
+
+def _kept_outputs(width: int) -> list[int]:
+    """At most 64 of the last hidden state's units, evenly spaced."""
+    size = min(width, MAX_OUTPUTS)
+    return [index * width // size for index in range(size)]
+
+
+def _flow_by_steps(layer: Any, x: Tensor) -> tuple[GradientFlow, ...]:
+    outputs = _kept_outputs(layer.proj_size or layer.hidden_size)
+    early, late = x[: max(0, len(x) - MAX_LAGS)], x[-MAX_LAGS:]
+    state = _state_after(layer, early, len(outputs))
+    steps, cells, hidden = [], [], None
+    for row in late:
+        step = _batched(row.unsqueeze(0), layer, len(outputs)).requires_grad_()
+        hidden, state = layer(step, state)
+        state = tuple(part.clone() for part in state)
+        steps.append(step)
+        cells.append(state[1])
+    chosen = hidden.reshape(len(outputs), -1)[range(len(outputs)), outputs].sum()  # type: ignore[union-attr]
+    grads = torch.autograd.grad(chosen, [*cells[:-1], *steps], allow_unused=True)
+    to_cells, to_inputs = grads[: len(cells) - 1], grads[len(cells) - 1 :]
+    by_cell = [_norm(grad, len(outputs)) for grad in reversed(to_cells)]
+    by_input = [_norm(grad, len(outputs)) for grad in reversed(to_inputs)]
+    return (
+        GradientFlow("cell state", f"{_SUM} ∂h_T,k / ∂c_t, with h_t held fixed", (None, *by_cell)),
+        GradientFlow("input", f"{_SUM} ∂h_T,k / ∂x_t", tuple(by_input)),
+    )
+
+
+def _state_after(layer: Any, x: Tensor, copies: int) -> Any:
+    """The state after the steps that lie too far back to be drawn."""
+    if not len(x):
+        return None
+    with torch.no_grad():
+        return layer(_batched(x, layer, copies))[1]
+
+
+def _norm(grad: Tensor | None, outputs: int) -> float:
+    return 0.0 if grad is None else float(grad.double().square().sum().div(outputs).sqrt())
+
+
+def _flow_to_inputs(layer: Any, x: Tensor) -> GradientFlow:
+    width = layer.proj_size or layer.hidden_size
+    outputs = _kept_outputs(width)
+    batch = _batched(x, layer, len(outputs)).requires_grad_()
+    hidden = layer(batch)[0]
+    last = hidden[:, -1] if layer.batch_first else hidden[-1]
+    (grad,) = torch.autograd.grad(last[range(len(outputs)), outputs].sum(), batch)
+    grad = grad.transpose(0, 1) if layer.batch_first else grad
+    values = tuple(_norm(step, len(outputs)) for step in grad.flip(0)[:MAX_LAGS])
+    return GradientFlow("input", f"{_SUM} ∂h_T,k / ∂x_t, forward direction", values)

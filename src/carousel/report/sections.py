@@ -1,0 +1,225 @@
+"""The order of the page: which sections there are, and which figures and tables stand in each."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from carousel.report.class_figures import accuracy_along, class_rows, confusion_matrix, label_strips
+from carousel.report.figures import (
+    example_series,
+    learning_curves,
+    length_histogram,
+    predicted_against_true,
+    residuals,
+    worst_case,
+)
+from carousel.report.findings import Findings
+from carousel.report.forecast_figures import coverage_by_horizon, error_by_horizon, example_forecast, example_keys
+from carousel.report.memory_figures import gradient_flow, inside_the_memory
+from carousel.report.plotting import Drawing, Key
+from carousel.report.records import Number
+from carousel.report.wording import count, counted, duration, listed, number, percent, share
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A table entry with a bar behind it: its words and the bar's length, a share of the widest."""
+
+    words: str
+    share: float | None
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: headings and rows; the first entry of a row names it."""
+
+    name: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str | Bar, ...], ...]
+    marked: int | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section: heading, lead sentence, pairs of names and values, tables, figures (`small`: several a row)."""
+
+    name: str
+    title: str
+    lead: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    tables: tuple[Table, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
+    small: bool = False
+    keys: tuple[Key, ...] = ()
+
+
+def tiles(findings: Findings) -> list[tuple[str, str, str]]:
+    """The figures under the verdict: label, value, note."""
+    results, learning, data = findings.results, findings.learning, findings.data
+    shown = [(results.metric, number(results.model.values[results.metric]), results.model.name)]
+    if (rival := results.best_baseline) is not None:
+        shown.append(("best baseline", number(rival.values[results.metric]), rival.name))
+    if learning.epochs:
+        trained = counted(learning.epochs[-1].epoch, "epoch")
+        shown.append(("training", duration(learning.seconds) if learning.seconds else trained, trained))
+    shown.append(("data", counted(len(data.lengths), "series"), counted(sum(data.lengths), "step")))
+    return shown
+
+
+def sections(findings: Findings) -> list[Section]:
+    """Every section that these findings fill, in reading order."""
+    candidates = [
+        _data(findings), _learning(findings), _results(findings), *_forecast(findings), *_classes(findings),
+        *_regression(findings), *_labels(findings), *_worst(findings), *_memory(findings), _cell(findings),
+        *_settings(findings),
+    ]  # fmt: skip
+    return [section for section in candidates if section is not None]
+
+
+def _drawn(*drawings: Drawing | None) -> tuple[Drawing, ...]:
+    return tuple(drawing for drawing in drawings if drawing is not None)
+
+
+def _data(findings: Findings) -> Section:
+    data = findings.data
+    shortest, longest = min(data.lengths, default=0), max(data.lengths, default=0)
+    facts = [("Source", data.source)] if data.source else []
+    facts += [
+        ("Series", count(len(data.lengths))),
+        ("Steps", count(sum(data.lengths))),
+        ("Length", count(longest) if shortest == longest else f"{count(shortest)} to {count(longest)}"),
+        ("Features", f"{len(data.features)}: {listed(data.features)}"),
+    ]
+    facts += [("Target", listed(data.targets))] if data.targets else []
+    parts = tuple((part.name, count(part.series), count(part.steps)) for part in data.parts)
+    tables = (Table("Parts of the data", ("Part", "Series", "Steps"), parts),) if parts else ()
+    drawings = _drawn(example_series(data), length_histogram(data))
+    return Section("data", "The data", " ".join(data.notes), tuple(facts), tables, drawings)
+
+
+def _learning(findings: Findings) -> Section | None:
+    drawing = learning_curves(findings.learning)
+    if drawing is None:
+        return None
+    stopped = findings.learning.stopped
+    return Section("learning", "Learning", f"Training ended: {stopped}." if stopped else "", drawings=(drawing,))
+
+
+def _results(findings: Findings) -> Section:
+    results = findings.results
+    others = {name: None for score in results.scores for name in score.values if name != results.metric}
+    metrics = (results.metric, *others)
+    ordered = sorted(results.scores, key=lambda row: _rank(row.values[results.metric], results.lower_is_better))
+    widest = max((abs(row.values[results.metric] or 0.0) for row in ordered), default=0.0)
+    rows = tuple(
+        (row.name + (" (this model)" if row.is_model else ""), _bar(row.values[results.metric], widest, row is ordered[0]))
+        + tuple(number(row.values.get(name)) for name in metrics[1:])
+        for row in ordered
+    )
+    marked = next(index for index, row in enumerate(ordered) if row.is_model)
+    better = "lower" if results.lower_is_better else "higher"
+    lead = f"Measured on {results.measured_on}. The metric that decides is {results.metric}: {better} is better. The best comes first."
+    return Section("results", "Results against baselines", lead, tables=(Table("Results", ("", *metrics), rows, marked),))
+
+
+def _rank(value: Number, lower_is_better: bool) -> float:
+    if value is None:
+        return float("inf")
+    return value if lower_is_better else -value
+
+
+def _bar(value: Number, widest: float, strong: bool = False) -> Bar:
+    return Bar(number(value), abs(value) / widest if value is not None and widest else None, strong)
+
+
+def _forecast(findings: Findings) -> Iterable[Section]:
+    found = findings.forecast
+    if found is None:
+        return
+    lead = "Each was made at the dotted line, from what lies to its left; the model never saw what came."
+    drawings = tuple(example_forecast(example, index) for index, example in enumerate(found.examples))
+    yield Section("forecasts", "Forecasts", lead, drawings=drawings, small=True, keys=example_keys(found))
+    drawings = _drawn(error_by_horizon(found), coverage_by_horizon(found))
+    if drawings:
+        rows = tuple(
+            (f"{percent(row.level)} interval", percent(_mean(row.observed)), number(_mean(row.width) if row.width else None))
+            for row in sorted(found.coverage, key=lambda row: -row.level)
+        )
+        table = Table("Coverage over all steps", ("Nominal", "Observed coverage", "Mean width"), rows)
+        yield Section("horizon", "By horizon", tables=(table,) if rows else (), drawings=drawings)
+
+
+def _mean(values: Iterable[Number]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else 0.0
+
+
+def _classes(findings: Findings) -> Iterable[Section]:
+    if findings.classes is None:
+        return
+    rows = tuple(
+        (row.label, *(Bar(share(value), value) for value in (row.precision, row.recall, row.f1)), count(row.support))
+        for row in class_rows(findings.classes)
+    )
+    lead = "Precision: of those predicted as the class, the share that is. Recall: of those that are, the share found."
+    table = Table("Scores by class", ("Class", "Precision", "Recall", "F1", "Count"), rows)
+    yield Section("classes", "Class by class", lead, tables=(table,), drawings=(confusion_matrix(findings.classes),))
+
+
+def _regression(findings: Findings) -> Iterable[Section]:
+    found = findings.regression
+    if found is not None:
+        drawings = _drawn(predicted_against_true(found), residuals(found))
+        yield Section("regression", "Predicted against true", drawings=drawings, small=True)
+
+
+def _labels(findings: Findings) -> Iterable[Section]:
+    found = findings.labels
+    if found is not None:
+        strips = (label_strips(example, index) for index, example in enumerate(found.examples))
+        yield Section("labels", "Step by step", drawings=_drawn(accuracy_along(found), *strips))
+
+
+def _worst(findings: Findings) -> Iterable[Section]:
+    if not findings.worst:
+        return
+    roles = {line.role for case in findings.worst for line in case.lines}
+    known = (
+        ("truth", Key("past and what came" if "past" in roles else "true", "@truth")),
+        ("model", Key("predicted", "@model")),
+        ("baseline", Key("baseline", "@baseline", "dashes")),
+    )
+    lead = "The held-out cases with the largest errors, worst first: look here for what the model does not understand."
+    drawings = tuple(worst_case(case, index) for index, case in enumerate(findings.worst))
+    keys = tuple(key for role, key in known if role in roles)
+    yield Section("worst", "Worst cases", lead, drawings=drawings, small=True, keys=keys)
+
+
+def _memory(findings: Findings) -> Iterable[Section]:
+    if findings.memory is not None:
+        lead = "What the trained LSTM does with one real sequence, and how far back in time learning can reach."
+        drawings = _drawn(inside_the_memory(findings.memory), gradient_flow(findings.memory))
+        yield Section("memory", "Inside the memory", lead, drawings=drawings)
+
+
+def _cell(findings: Findings) -> Section:
+    return Section("cell", "The cell", f"What each unit of the cell {findings.cell.name!r} computes at each time step.")
+
+
+def _settings(findings: Findings) -> Iterable[Section]:
+    rows = tuple(_flat(findings.settings))
+    tables = [Table("Settings", ("Setting", "Value"), rows)] if rows else []
+    if findings.versions:
+        tables.append(Table("Versions", ("Package", "Version"), tuple(findings.versions.items())))
+    if tables:
+        yield Section("settings", "Settings and versions", tables=tuple(tables))
+
+
+def _flat(settings: dict[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,162 @@
+"""Figures are valid for plotly, say what they show, and keep to the style sheet's colours."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import plotly.graph_objects
+import pytest
+
+from carousel import report
+from carousel.report.class_figures import class_rows, confusion_matrix
+from carousel.report.figures import learning_curves, length_histogram, worst_case
+from carousel.report.forecast_figures import coverage_by_horizon, example_forecast
+from carousel.report.memory_figures import gradient_flow
+from carousel.report.page import TEMPLATES
+from carousel.report.plotting import Drawing, text, thinned, times
+from carousel.report.sections import sections
+from tests.report import samples
+
+
+def _drawings(name: str) -> list[Drawing]:
+    return [drawing for section in sections(samples.ALL[name]()) for drawing in section.drawings]
+
+
+def _painted(value: Any) -> Any:
+    if isinstance(value, str):
+        return "#123456" if value.startswith("@") else value
+    if isinstance(value, dict):
+        return {key: _painted(item) for key, item in value.items()}
+    return [_painted(item) for item in value] if isinstance(value, list | tuple | range) else value
+
+
+def _colours(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and value.startswith("@"):
+        yield value[1:]
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _colours(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _colours(item)
+
+
+@pytest.mark.parametrize("name", samples.ALL)
+def test_plotly_knows_every_property(name: str) -> None:
+    for drawing in _drawings(name):
+        plotly.graph_objects.Figure(_painted(drawing.figure))
+
+
+@pytest.mark.parametrize("name", samples.ALL)
+def test_every_colour_is_in_the_style_sheet_in_light_and_dark(name: str) -> None:
+    light, dark = (TEMPLATES / "style.css").read_text(encoding="utf-8").split("@media (prefers-color-scheme: dark)")
+    dark = dark.split("\n}\n")[0]
+    used = {colour for drawing in _drawings(name) for colour in _colours(drawing.figure)}
+    used |= {key.colour[1:] for drawing in _drawings(name) for key in drawing.keys}
+    for sheet in (light, dark):
+        assert used <= set(re.findall(r"--([\w-]+):", sheet))
+
+
+@pytest.mark.parametrize("name", samples.ALL)
+def test_drawings_have_names_of_their_own_and_words(name: str) -> None:
+    drawings = _drawings(name)
+    assert len({drawing.name for drawing in drawings}) == len(drawings)
+    assert all(drawing.title and drawing.caption for drawing in drawings)
+
+
+def test_labels_are_no_markup() -> None:
+    assert text("<b>a</b> & 'b'") == "&lt;b&gt;a&lt;/b&gt; &amp; 'b'"
+    assert text("x" * 100, 10) == "x" * 9 + "…"
+
+
+def test_thinned_keeps_both_ends() -> None:
+    assert thinned(5, 10) == [0, 1, 2, 3, 4]
+    kept = thinned(1000, 7)
+    assert (kept[0], kept[-1], len(kept)) == (0, 999, 7)
+
+
+def test_times_are_dates_or_nothing() -> None:
+    assert times(("2026-01-01", "2026-01-02T03:00:00+01:00")) == ["2026-01-01", "2026-01-02T03:00:00+01:00"]
+    assert times(("a", "b")) is None
+    assert times(None) is None
+
+
+def test_class_scores_come_from_the_confusion_matrix() -> None:
+    rows = class_rows(report.ClassFindings(("a", "b", "c"), ((8, 2, 0), (1, 9, 0), (0, 0, 0))))
+    assert [row.precision for row in rows] == [8 / 9, 9 / 11, None]
+    assert [row.recall for row in rows] == [0.8, 0.9, None]
+    assert [row.f1 for row in rows] == [16 / 19, 18 / 21, None]
+    assert [row.support for row in rows] == [10, 10, 0]
+
+
+def test_the_confusion_caption_names_the_worst_pair() -> None:
+    drawn = confusion_matrix(report.ClassFindings(("a", "b"), ((8, 2), (1, 9))))
+    assert "85\u202f% of 20 decisions" in drawn.caption
+    assert "Most often confused: a, taken for b (2 times)" in drawn.caption
+    empty = confusion_matrix(report.ClassFindings(("a",), ((0,),)))
+    assert empty.caption.startswith("– of 0 decisions")
+
+
+def test_many_classes_are_not_written_into_the_matrix() -> None:
+    size = 60
+    matrix = tuple(tuple(int(i == j) for j in range(size)) for i in range(size))
+    drawn = confusion_matrix(report.ClassFindings(tuple(f"class {k}" for k in range(size)), matrix)).figure
+    assert "texttemplate" not in drawn["data"][0]
+    assert len(drawn["layout"]["xaxis"]["ticktext"]) == 15
+
+
+def test_equal_lengths_need_no_histogram() -> None:
+    assert length_histogram(samples.forecast().data) is None
+    drawn = length_histogram(samples.classification().data)
+    assert drawn is not None
+    assert sum(drawn.figure["data"][0]["y"]) == 270
+
+
+def test_a_diverged_run_is_drawn_without_its_infinities() -> None:
+    drawn = learning_curves(report.learning([{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": float("nan")}]))
+    assert drawn is not None
+    assert drawn.figure["data"][0]["y"] == [1.0, None]
+    assert "to –" in drawn.caption
+    assert learning_curves(report.learning([])) is None
+
+
+def test_steep_curves_get_a_logarithmic_axis() -> None:
+    steep = learning_curves(report.learning([{"epoch": 1, "loss": 100.0}, {"epoch": 2, "loss": 1.0}]))
+    assert steep is not None
+    assert steep.figure["layout"]["yaxis"]["type"] == "log"
+
+
+def test_an_example_of_unknown_truth_is_drawn() -> None:
+    example = report.ForecastExample("a", (), (None, None), (1.0, 2.0))
+    drawn = example_forecast(example, 0)
+    assert drawn.caption == "What came is not known."
+    assert drawn.figure["data"][-1]["x"] == [1, 2]
+
+
+def test_the_nominal_levels_are_lines() -> None:
+    found = samples.forecast().forecast
+    assert found is not None
+    drawn = coverage_by_horizon(found)
+    assert drawn is not None
+    assert [shape["y0"] for shape in drawn.figure["layout"]["shapes"]] == [95.0, 80.0]
+    assert coverage_by_horizon(replace(found, coverage=())) is None
+
+
+def test_what_came_begins_where_the_past_ends() -> None:
+    lines = (report.Line("past", (1.0, 2.0), "past"), report.Line("came", (3.0,), "truth", start=2))
+    drawn = worst_case(report.WorstCase("a", lines), 0)
+    assert drawn.figure["data"][1]["x"] == [1, 2]
+    assert drawn.figure["data"][1]["y"] == [2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [((1.0, 0.1, 0.001), "above 1\u202f% of its peak for 1 step back"), ((1.0, 0.5), "Even 1 step back"), ((0.0,), "No gradient")],
+)
+def test_the_gradient_caption_says_how_far_it_reaches(values: tuple[float, ...], words: str) -> None:
+    flow = report.GradientFlow("cell state", "a norm", values)
+    drawn = gradient_flow(replace(samples.memory(), gradients=(flow,)))
+    assert drawn is not None
+    assert words in drawn.caption
+    assert gradient_flow(replace(samples.memory(), gradients=())) is None
