@@ -45,28 +45,31 @@ def _seen(chromium: Browser, findings: report.Findings, folder: Path, **look: An
     return json.loads(unescape(probe[1])), view
 
 
-@pytest.mark.parametrize("name", samples.ALL)
-def test_everything_is_drawn_offline_without_an_error(name: str, chromium: Browser, folder: Path) -> None:
-    page = report.write(samples.ALL[name](), folder / f"{name}.html")
-    view = chromium.look(page)
-    assert view.errors == []
-    assert [url for url in view.requests if not url.startswith(("file:", "data:"))] == []
-    plots = view.html.count('<div class="plot')
-    assert plots >= 5
+def _outside(view: View) -> list[str]:
+    return [url for url in view.requests if not url.startswith(("file:", "data:"))]
+
+
+def test_the_page_as_written_draws_everything_offline(chromium: Browser, folder: Path) -> None:
+    view = chromium.look(report.write(samples.forecast(), folder / "report.html"))
+    plots = len(re.findall(r'<div class="plot[ "]', view.html))
+    assert plots == 14
     assert re.findall(r'data-drawn="(\d+)"', view.html) == [str(plots)]
+    assert (view.errors, _outside(view)) == ([], [])
 
 
-@pytest.mark.parametrize("name", samples.ALL)
+@pytest.mark.parametrize("name", ["classify", "regress", "label"])
 def test_a_phone_shows_it_without_scrolling_sideways(name: str, chromium: Browser, folder: Path) -> None:
-    seen, _ = _seen(chromium, samples.ALL[name](), folder, width=390, height=844)
+    seen, view = _seen(chromium, samples.ALL[name](), folder, width=390, height=844)
     assert seen["wide"] == 0
-    assert seen["drawn"] == seen["plots"]
+    assert seen["drawn"] == seen["plots"] > 5
     assert seen["tall"] == 0
+    assert (view.errors, _outside(view)) == ([], [])
 
 
 def test_dark_mode_changes_page_and_figures(chromium: Browser, folder: Path) -> None:
-    light, _ = _seen(chromium, samples.forecast(), folder)
+    light, _ = _seen(chromium, samples.forecast(), folder, width=390, height=844)
     dark, _ = _seen(chromium, samples.forecast(), folder, dark=True)
+    assert light["wide"] == 0
     for part in ("page", "ink", "line"):
         assert light[part] != dark[part], part
     assert light["line"] == "rgb(0, 114, 178)"
@@ -83,8 +86,7 @@ def test_hostile_names_are_shown_as_they_are(chromium: Browser, folder: Path) ->
         "data": report.DataSummary((2,), (HOSTILE,), example=(report.Line(name, (1.0, 2.0)),)),
     })  # fmt: skip
     seen, view = _seen(chromium, findings, folder)
-    assert view.errors == []
-    assert [url for url in view.requests if not url.startswith(("file:", "data:"))] == []
+    assert (view.errors, _outside(view)) == ([], [])
     assert name in seen["texts"]
     assert "@ink" in seen["texts"]
     assert "<img src=" not in view.html
