@@ -1,7 +1,7 @@
 # One entry for everything. `make demo` and `make test` set up what they need; CI calls `make test`.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: install check test demo bench papers docs golden clean
+.PHONY: install check format test demo bench papers docs golden clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -23,6 +23,10 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
