@@ -180,8 +180,8 @@ def _check_regular(table: Table, column: str, index: TimeIndex) -> None:
     if len(gaps):
         row, texts = int(gaps[0]), index.texts()
         raise DataError(
-            f"time column {column!r} of {table.source} leaves out {missing.sum()} of its steps (a step is a "
-            f"{index.frequency}), first between {texts[row]} at {table.place(row)} and {texts[row + 1]} at "
+            f"time column {column!r} of {table.source} leaves out {missing.sum()} of its steps "
+            f"({index.frequency}), first between {texts[row]} at {table.place(row)} and {texts[row + 1]} at "
             f"{table.place(row + 1)}; add the rows, or fill the gaps and let missing values be masked or imputed"
         )
 
@@ -191,8 +191,9 @@ def _check_grid(table: Table, column: str, index: TimeIndex, positions: NDArray[
     if len(off):
         row = int(off[0])
         raise DataError(
-            f"time column {column!r} of {table.source} is irregular: its usual step is a {index.frequency}, and "
-            f"{index.texts()[row]} at {table.place(row)} is off that grid; resample the rows to equal steps"
+            f"time column {column!r} of {table.source} is irregular: {index.texts()[row]} at "
+            f"{table.place(row)} is off the grid of its usual step ({index.frequency}); "
+            "resample the rows to equal steps"
         )
 
 

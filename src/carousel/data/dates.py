@@ -129,13 +129,13 @@ def _exists(iso: str) -> bool:
     return True
 
 
-def times_as_text(times: NDArray[np.datetime64], zone: str = "") -> list[str]:
+def times_as_text(times: NDArray[Any], zone: str = "") -> list[str]:
     """Return times in ISO 8601, NaT as "", without a clock where all are midnight, without seconds where all are 0.
 
     zone: an offset such as "+01:00", written after each time of day.
     """
     there = times[~np.isnat(times)]
-    unit = next((unit for unit in ("D", "m", "s") if (there == there.astype(f"M8[{unit}]")).all()), "us")
+    unit: Any = next((unit for unit in ("D", "m", "s") if (there == there.astype(f"M8[{unit}]")).all()), "us")
     suffix = zone if unit != "D" else ""
     texts = np.datetime_as_string(times, unit=unit).tolist()
     return ["" if text == "NaT" else f"{text}{suffix}" for text in texts]

@@ -2,11 +2,12 @@
 
 import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from carousel.data.atomic import atomic_path
 from carousel.data.dates import times_as_text
@@ -48,7 +49,7 @@ def read_table(path: str | os.PathLike[str]) -> Table:
 
 
 def write_csv(
-    path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any]], zones: Mapping[str, str] | None = None
+    path: str | os.PathLike[str], columns: Mapping[str, ArrayLike], zones: Mapping[str, str] | None = None
 ) -> None:
     """Write columns of one length as UTF-8 CSV, atomically: NaN as an empty cell, times in ISO 8601.
 
@@ -66,7 +67,7 @@ def write_csv(
         writer.writerows(zip(*cells, strict=True))
 
 
-def _cells(values: Sequence[Any], zone: str) -> list[Any]:
+def _cells(values: ArrayLike, zone: str) -> list[Any]:
     array = np.asarray(values)
     if array.dtype.kind == "M":
         return times_as_text(array, zone)
