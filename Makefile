@@ -29,7 +29,7 @@ format: install
 	$(BIN)/ruff format .
 
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 demo: install
 	$(BIN)/carousel fit forecast src/carousel/data/sets/co2_weekly.csv --target ppm --horizon 26 --out runs/demo

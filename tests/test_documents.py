@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer.main import get_command
 
 import carousel
 
@@ -71,7 +72,7 @@ def test_generated_pages_are_current() -> None:
 def test_every_room_has_its_page() -> None:
     source = ROOT / "src" / "carousel"
     rooms = {path.parent.name for path in source.glob("*/__init__.py")}
-    rooms |= {path.stem for path in source.glob("*.py")} - {"__init__"}
+    rooms |= {path.stem for path in source.glob("*.py") if not path.stem.startswith("__")}
     assert {page.stem for page in (DOCS / "rooms").glob("*.md")} == rooms
 
 
@@ -107,10 +108,19 @@ def test_choose_has_a_line_for_each(room: str, table: str) -> None:
     assert not [entry for entry in registry if not any(line.startswith(f"| `{entry}` |") for line in lines)]
 
 
-def test_commands_in_documents_exist() -> None:
+def _shell() -> str:
+    return "\n".join(body for page in PAGES for body in blocks(page, "sh"))
+
+
+def test_targets_in_documents_exist() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    shell = "\n".join(body for page in PAGES for body in blocks(page, "sh"))
-    assert set(re.findall(r"^make (\w+)", shell, re.MULTILINE)) <= targets
+    assert set(re.findall(r"^make (\w+)", _shell(), re.MULTILINE)) <= targets
+
+
+def test_commands_in_documents_exist() -> None:
+    app = importlib.import_module("carousel.cli.app").app
+    commands = getattr(get_command(app), "commands", {})
+    assert set(re.findall(r"^carousel (\w+)", _shell(), re.MULTILINE)) <= set(commands)
 
 
 def test_the_changelog_knows_this_version() -> None:
