@@ -34,7 +34,8 @@ class SequenceClassifier(ClassifierMixin, SupervisedEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each series, (series,)."""
-        return self.classes_.take(self.predict_proba(X).argmax(axis=1))
+        codes = self.predict_proba(X).argmax(axis=1)
+        return self.classes_.take(codes)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of each class, (series, classes), in the order of `classes_`."""

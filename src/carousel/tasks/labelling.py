@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from carousel.data import Sequences
@@ -33,8 +34,8 @@ class SequenceLabeler(SupervisedEstimator):
 
     def predict(self, X: Any) -> Any:
         """The most probable class of each step: (series, time), or a list of (time,) arrays for a list of series."""
-        labels = [self.classes_.take(p.argmax(axis=1)) for p in self._probabilities(self._read(X))]
-        return _in_kind(X, labels)
+        codes = [probabilities.argmax(axis=1) for probabilities in self._probabilities(self._read(X))]
+        return _in_kind(X, [self.classes_.take(own) for own in codes])
 
     def predict_proba(self, X: Any) -> Any:
         """The probability of each class at each step: (series, time, classes), or a list of (time, classes) arrays."""
@@ -49,6 +50,7 @@ class SequenceLabeler(SupervisedEstimator):
 
         Raises ValueError for a class that was not seen in training, naming the series and the step.
         """
+        check_is_fitted(self)
         for position, labels in enumerate(_step_labels(y)):
             encode(labels, self.classes_, f"series {position} of y")
         return self._scores(X, y)

@@ -20,10 +20,10 @@ def check_labels(y: Any, what: str = "y") -> NDArray[Any]:
     labels = np.asarray(column_or_1d(y, warn=True))
     if labels.dtype.kind in "fc":
         check_array(labels, ensure_2d=False, input_name=what, ensure_min_samples=0)
+    kinds = sorted({type(label).__name__ for label in labels}) if labels.dtype.kind == "O" else []
+    if len(kinds) > 1:
+        raise ValueError(f"{what} mixes labels of types {', '.join(kinds)}; make them all of one type")
     check_classification_targets(labels)
-    if labels.dtype == object and len({type(label) for label in labels}) > 1:
-        kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
-        raise ValueError(f"{what} mixes labels of types {kinds}; make them all of one type")
     return labels
 
 

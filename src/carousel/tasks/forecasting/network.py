@@ -1,0 +1,254 @@
+"""The networks behind a forecast: an LSTM reads the context, and what it says is added to a linear forecast."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from carousel.data import Batch
+from carousel.nn import LSTM, last_output
+from carousel.tasks.forecasting.linear import Map, apply_map
+from carousel.tasks.forecasting.quantiles import MEDIAN, ordered_quantiles, pinball
+from carousel.tasks.forecasting.window import filled, steps_since, window_scale
+from carousel.tasks.network import output_width, weighted_mean
+
+MakeLSTM = Callable[[int], LSTM]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the windows hold: how many targets, past, future and static features, and whether missing ones are flagged."""
+
+    context: int
+    horizon: int
+    targets: int
+    past: int
+    future: int
+    static: int
+    flagged: bool
+    levels: tuple[float, ...]
+    window_scaled: bool
+
+    @property
+    def inputs(self) -> int:
+        """Features that the LSTM reads at each step: the window's own, the targets' changes and the static ones."""
+        own = self.targets + self.past
+        return own * (3 if self.flagged else 1) + self.targets + self.future + self.static
+
+    @property
+    def known(self) -> int:
+        """Features known of each step ahead: its future covariates, the linear forecast and the static ones."""
+        return self.future + self.targets + self.static
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that describe one step ahead."""
+        return self.targets * len(self.levels)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What training starts from: the linear forecast that is corrected, and the size of its errors and of changes.
+
+    base (targets, horizon, context); spread (horizon, targets); change (targets,).
+    """
+
+    base: Map
+    spread: Any
+    change: Any
+
+
+class ForecastNetwork(nn.Module, ABC):
+    """Quantiles (horizon, batch, targets, levels), in the scale of the windows (a `training.Model`).
+
+    The base forecast is linear in the context; the network adds what it says in units of the base's usual error at
+    each step ahead.
+    """
+
+    base: Tensor
+    spread: Tensor
+    change: Tensor
+    levels: Tensor
+    base_steps: int
+
+    def __init__(self, layout: Layout, dropout: float) -> None:
+        super().__init__()
+        self.layout = layout
+        self.dropout = nn.Dropout(dropout)
+        self.median = layout.levels.index(MEDIAN)
+        self.register_buffer("base", torch.zeros(layout.targets, self._base_steps(), layout.context))
+        self.register_buffer("spread", torch.ones(layout.horizon, layout.targets))
+        self.register_buffer("change", torch.ones(layout.targets))
+        self.register_buffer("levels", torch.tensor(layout.levels), persistent=False)
+
+    def _base_steps(self) -> int:
+        """How many steps ahead the base forecast goes at once."""
+        return self.layout.horizon
+
+    def start_from(self, start: Start) -> None:
+        """Take the linear forecast and the sizes that were learned from the training part."""
+        for name in ("base", "spread", "change"):
+            buffer = getattr(self, name)
+            buffer.copy_(torch.as_tensor(getattr(start, name), dtype=buffer.dtype))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Quantiles of the horizon after each context."""
+        values = filled(batch.inputs, self.layout)
+        level, scale = window_scale(values, self.layout.window_scaled)
+        values = (values - level) / scale
+        found = self.quantiles(values, batch, (level, scale))
+        return found * scale.unsqueeze(-1) + level.unsqueeze(-1)
+
+    @abstractmethod
+    def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
+        """Quantiles in the scale of the values (context, batch, targets), which have no gaps."""
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        """The mean pinball loss of the observed targets, in units of the base forecast's usual error."""
+        assert batch.target is not None
+        _, scale = window_scale(filled(batch.inputs, self.layout), self.layout.window_scaled)
+        unit = (self.spread.unsqueeze(1) * scale).unsqueeze(-1)
+        losses = pinball((batch.target.unsqueeze(-1) - output) / unit, self.levels.to(output))
+        return weighted_mean(losses, None if batch.mask is None else batch.mask.to(losses))
+
+    def inputs(self, values: Tensor, rest: Tensor, static: Tensor | None) -> Tensor:
+        """What the LSTM reads: values, their changes in usual units, everything else of the window, static features."""
+        changes = torch.diff(values, dim=0, prepend=values[:1]) / self.change
+        parts = [values, changes, rest]
+        if static is not None:
+            parts.append(static.expand(len(values), -1, -1))
+        return torch.cat(parts, dim=-1)
+
+    def known(self, base: Tensor, batch: Batch) -> Tensor:
+        """What is known of each step ahead, (horizon, batch, layout.known)."""
+        parts = [base]
+        if batch.future is not None:
+            parts.append(batch.future)
+        if batch.static is not None:
+            parts.append(batch.static.expand(len(base), -1, -1))
+        return torch.cat(parts, dim=-1)
+
+    def corrected(self, base: Tensor, raw: Tensor) -> Tensor:
+        """The base (steps, batch, targets) with the network's raw numbers (steps, batch, targets * levels) added."""
+        raw = raw.unflatten(-1, (self.layout.targets, -1))
+        spread = self.spread[: len(base)].unsqueeze(1).unsqueeze(-1)
+        return base.unsqueeze(-1) + spread * ordered_quantiles(raw, self.median)
+
+
+class StepHead(nn.Module):
+    """The numbers of one step ahead, from the LSTM's output and what is known of that step."""
+
+    def __init__(self, width: int, known: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(width + known, width), nn.ReLU(), nn.Linear(width, outputs))
+
+    def forward(self, output: Tensor, known: Tensor) -> Tensor:
+        """(..., width) and (..., known) to (..., outputs)."""
+        return self.layers(torch.cat([output, known], dim=-1))
+
+
+class DirectNetwork(ForecastNetwork):
+    """All steps at once from the LSTM's last output: one linear map, and one small network shared by all steps."""
+
+    def __init__(self, make_lstm: MakeLSTM, layout: Layout, dropout: float) -> None:
+        super().__init__(layout, dropout)
+        self.lstm = make_lstm(layout.inputs)
+        width = output_width(self.lstm)
+        self.all_steps = nn.Linear(width, layout.horizon * layout.outputs)
+        self.each_step = StepHead(width, layout.known, layout.outputs)
+
+    def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
+        rest = batch.inputs[..., self.layout.targets :]
+        outputs, _ = self.lstm(self.inputs(values, rest, batch.static))
+        last = self.dropout(last_output(outputs, bidirectional=self.lstm.bidirectional))
+        base = apply_map(self.base, values)
+        together = self.all_steps(last).unflatten(-1, (self.layout.horizon, -1)).transpose(0, 1)
+        each = self.each_step(last.expand(self.layout.horizon, -1, -1), self.known(base, batch))
+        return self.corrected(base, together + each)
+
+
+class SequenceToSequenceNetwork(ForecastNetwork):
+    """A second LSTM, started from the state of the first, reads what is known of each step ahead."""
+
+    def __init__(self, make_lstm: MakeLSTM, layout: Layout, dropout: float) -> None:
+        super().__init__(layout, dropout)
+        self.lstm = make_lstm(layout.inputs)
+        self.decoder = make_lstm(layout.known + 1)
+        self.head = nn.Linear(output_width(self.decoder), layout.outputs)
+
+    def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
+        rest = batch.inputs[..., self.layout.targets :]
+        _, state = self.lstm(self.inputs(values, rest, batch.static))
+        base = apply_map(self.base, values)
+        ahead = torch.linspace(0, 1, len(base), device=base.device, dtype=base.dtype)
+        known = torch.cat([self.known(base, batch), ahead[:, None, None].expand(-1, base.shape[1], 1)], dim=-1)
+        outputs, _ = self.decoder(known, state)
+        return self.corrected(base, self.head(self.dropout(outputs)))
+
+
+class RecursiveNetwork(ForecastNetwork):
+    """One step at a time: the LSTM reads its own median as the next value.
+
+    In training it reads the true values instead (teacher forcing, Williams and Zipser 1989), all in one pass.
+    """
+
+    def __init__(self, make_lstm: MakeLSTM, layout: Layout, dropout: float) -> None:
+        super().__init__(layout, dropout)
+        self.lstm = make_lstm(layout.inputs)
+        self.head = StepHead(output_width(self.lstm), layout.known, layout.outputs)
+
+    def _base_steps(self) -> int:
+        return 1
+
+    def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
+        if self.training and batch.target is not None:
+            return self._taught(values, batch, scaling)
+        return self._free(values, batch)
+
+    def _taught(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
+        assert batch.target is not None
+        truth = (batch.target - scaling[0]) / scaling[1]
+        seen = torch.ones_like(truth, dtype=torch.bool) if batch.mask is None else batch.mask
+        whole, since = steps_since(values, truth, seen)
+        ahead = self._rest(batch, slice(0, -1), seen[:-1], since[:-1])
+        rest = torch.cat([batch.inputs[..., self.layout.targets :], ahead])
+        outputs, _ = self.lstm(self.inputs(whole[:-1], rest, batch.static))
+        contexts = whole[:-1].unfold(0, self.layout.context, 1)
+        base = torch.einsum("tc,hbtc->hbt", self.base[:, 0], contexts)
+        return self._answer(outputs[self.layout.context - 1 :], base, self.known(base, batch))
+
+    def _free(self, values: Tensor, batch: Batch) -> Tensor:
+        rest = batch.inputs[..., self.layout.targets :]
+        outputs, state = self.lstm(self.inputs(values, rest, batch.static))
+        found, last = [], outputs[-1:]
+        observed = torch.ones_like(values[:1], dtype=torch.bool)
+        for step in range(self.layout.horizon):
+            base = apply_map(self.base, values[-self.layout.context :])
+            known = self.known(base.expand(self.layout.horizon, -1, -1), batch)[step : step + 1]
+            found.append(self._answer(last, base, known, step))
+            values = torch.cat([values, found[-1][..., self.median]])
+            rest = self._rest(batch, slice(step, step + 1), observed, torch.zeros_like(values[:1]))
+            last, state = self.lstm(self.inputs(values[-2:], rest.expand(2, -1, -1), batch.static)[1:], state)
+        return torch.cat(found)
+
+    def _rest(self, batch: Batch, steps: slice, observed: Tensor, since: Tensor) -> Tensor:
+        """The LSTM's other inputs at steps ahead: future covariates, and flags where missing values are flagged."""
+        parts = [] if batch.future is None else [batch.future[steps]]
+        if self.layout.flagged:
+            parts += [observed.to(since), since]
+        return torch.cat(parts, dim=-1) if parts else since[..., :0]
+
+    def _answer(self, outputs: Tensor, base: Tensor, known: Tensor, step: int = 0) -> Tensor:
+        raw = self.head(self.dropout(outputs), known).unflatten(-1, (self.layout.targets, -1))
+        spread = self.spread[:1].unsqueeze(1).unsqueeze(-1)
+        return base.unsqueeze(-1) + spread * ordered_quantiles(raw, self.median)
+
+
+NETWORKS: dict[str, type[ForecastNetwork]] = {
+    "direct": DirectNetwork,
+    "recursive": RecursiveNetwork,
+    "seq2seq": SequenceToSequenceNetwork,
+}

@@ -1,0 +1,22 @@
+"""Small series that an LSTM learns in a second."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+SMALL = {"hidden_size": 8, "max_epochs": 3, "random_state": 0}
+Series = list[NDArray[np.float64]]
+
+
+def ragged(count: int = 24, features: int = 2, seed: int = 0) -> tuple[Series, NDArray[np.str_]]:
+    """Series of unequal length whose first feature drifts up or down, and the direction."""
+    rng = np.random.default_rng(seed)
+    y = np.where(np.arange(count) % 2 == 0, "down", "up")
+    X = [rng.normal(size=(rng.integers(4, 9), features)) for _ in range(count)]
+    for series, label in zip(X, y, strict=True):
+        series[:, 0] += 2.0 if label == "up" else -2.0
+    return X, y
+
+
+def step_labels(X: Series) -> Series:
+    """A label for each step: whether the first feature has been mostly positive so far."""
+    return [np.where(np.cumsum(series[:, 0]) > 0, "high", "low") for series in X]
