@@ -3,7 +3,10 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
+
+from torch import Tensor
 
 from carousel.data import Batch, Batches
 from carousel.training.checkpoint import tensor_bytes
@@ -15,10 +18,13 @@ from carousel.training.validation import placement
 def run_identity(
     model: Model, batches: Batches, method: Method, plan: Plan, validation: Batches | None
 ) -> dict[str, Any]:
-    """Everything that must be the same for a run to go on exactly."""
+    """Everything that must be the same for a run to go on exactly.
+
+    Raises TypeError for a model whose state holds something else than tensors.
+    """
     identity = {
         "model": re.sub(r" at 0x[0-9a-f]+", "", repr(model)).splitlines(),
-        "weights": {name: f"{value.dtype} {tuple(value.shape)}" for name, value in model.state_dict().items()},
+        "weights": kinds(model.state_dict()),
         "device": placement(model)[0].type,
         "method": {"name": method.name, **method.options()},
         "plan": plan.course(),
@@ -26,6 +32,14 @@ def run_identity(
         "validation data": None if validation is None else _describe(validation),
     }
     return json.loads(json.dumps(identity, default=repr))
+
+
+def kinds(tensors: Mapping[str, Any]) -> dict[str, str]:
+    """The type and shape of each tensor, in words. Raises TypeError for a value that is no tensor."""
+    if strange := [name for name, value in tensors.items() if not isinstance(value, Tensor)]:
+        kind = type(tensors[strange[0]]).__name__
+        raise TypeError(f"the model's state {strange[0]!r} is a {kind}; a checkpoint holds tensors only")
+    return {name: f"{value.dtype} {tuple(value.shape)}" for name, value in tensors.items()}
 
 
 def _describe(batches: Batches) -> dict[str, Any]:

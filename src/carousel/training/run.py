@@ -1,5 +1,6 @@
 """A run between two updates: what it has learned, how far it is, and the step to the next."""
 
+import copy
 import math
 import time
 from collections.abc import Iterator
@@ -7,11 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from carousel.data import Batch, Batches
 from carousel.training.checkpoint import Checkpoint, CheckpointError, check_identity, read_checkpoint
-from carousel.training.identity import run_identity
+from carousel.training.identity import kinds, run_identity
 from carousel.training.method import DivergenceError, Method, Model, terms
 from carousel.training.plan import Plan, Report
 from carousel.training.randomness import Randomness
@@ -30,6 +29,11 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     stopped: str | None = None
 
+    def __post_init__(self) -> None:
+        counted = all(type(count) is int and count >= 0 for count in (self.epoch, self.batch))
+        if not counted or len(self.history) != self.epoch or not all(isinstance(past, dict) for past in self.history):
+            raise ValueError("its progress does not add up")
+
 
 class Run:
     """A run between two updates; `advance` takes it to the next."""
@@ -38,7 +42,7 @@ class Run:
         self.model, self.batches, self.method, self.plan, self.validation = model, batches, method, plan, validation
         self.device, self.dtype = placement(model)
         self.progress = Progress()
-        self.best: dict[str, Tensor] | None = None
+        self.best: dict[str, Any] | None = None
         self.randomness = Randomness(self.device, plan.seed)
         self.was_training = model.training
         self.waiting: Iterator[Batch] | None = None
@@ -154,7 +158,7 @@ class Run:
         progress.epoch, progress.batch, progress.loss, progress.terms = progress.epoch + 1, 0, 0.0, 0.0
         self.waiting = None
         if value is not None and self.plan.keep_best and self._best_record() is progress.history[-1]:
-            self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+            self.best = copy.deepcopy(self.model.state_dict())
         progress.stopped = self._reason_to_stop()
 
     def _reason_to_stop(self) -> str | None:
@@ -184,13 +188,24 @@ class Run:
         checkpoint = read_checkpoint(path)
         check_identity(path, checkpoint.identity, self.identity)
         try:
-            self.progress = Progress(**checkpoint.progress)
-            self.model.load_state_dict(checkpoint.group("model"))
-            self.method.restore(checkpoint.group("method"), checkpoint.method)
-            self.randomness.state = checkpoint.group("random")
-            self.best = checkpoint.group("best") or None
+            self._restore(checkpoint)
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{path} does not fit this run ({error!r}); delete it to start anew") from None
+            raise CheckpointError(f"{path} does not fit this run ({error}); delete it to start anew") from None
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        groups = {name: checkpoint.group(name) for name in ("model", "best", "method", "random")}
+        for name, expected in (
+            ("model", self.identity["weights"]),
+            ("best", self.identity["weights"] if groups["best"] else {}),
+            ("random", kinds(self.randomness.state)),
+        ):
+            if kinds(groups[name]) != expected:
+                raise ValueError(f"its tensors of group '{name}' have other names, types or shapes")
+        self.progress = Progress(**checkpoint.progress)
+        self.method.restore(groups["method"], checkpoint.method)
+        self.randomness.state = groups["random"]
+        self.best = groups["best"] or None
+        self.model.load_state_dict(groups["model"])
 
 
 def _mean(progress: Progress) -> float:
