@@ -47,7 +47,9 @@ def memory(steps: int = 168, units: int = 24) -> report.MemoryFindings:
     return report.MemoryFindings(
         sequence="Last week of 'plant A'",
         inputs=(report.Line("load", load(steps)), report.Line("temperature", 20 + 9 * np.sin(2 * np.pi * t / 24))),
-        gates=tuple(report.ActivationMap(f"{name} gate {name[0]}", rows[name]) for name in ("input", "forget", "output")),
+        gates=tuple(
+            report.ActivationMap(f"{name} gate {name[0]}", rows[name]) for name in ("input", "forget", "output")
+        ),
         cell_state=report.ActivationMap("cell state c", rows["cell"]),
         units=tuple(range(units)),
         units_total=64,
@@ -55,7 +57,9 @@ def memory(steps: int = 168, units: int = 24) -> report.MemoryFindings:
         layer="layer 2 of 2",
         gradients=(
             report.GradientFlow("cell state", "the norm of ∂h_T / ∂c_t", (None, *np.exp(-lags[1:] / 22))),
-            report.GradientFlow("input", "the norm of ∂h_T / ∂x_t", 0.4 * np.exp(-lags / 19) * (1.2 + np.cos(lags / 3.8))),
+            report.GradientFlow(
+                "input", "the norm of ∂h_T / ∂x_t", 0.4 * np.exp(-lags / 19) * (1.2 + np.cos(lags / 3.8))
+            ),
         ),
         time=hours(steps),
     )
@@ -67,7 +71,8 @@ def example(index: int) -> report.ForecastExample:
     middle = load(5 * 24 + HORIZON, phase=31 * index, seed=99)[5 * 24 :] * 0.25 + truth * 0.7 + 2
     width = 1.2 + 0.06 * np.arange(HORIZON)
     intervals = tuple(
-        report.Interval(level, middle - scale * width, middle + scale * width) for level, scale in ((0.8, 1.3), (0.95, 2.2))
+        report.Interval(level, middle - scale * width, middle + scale * width)
+        for level, scale in ((0.8, 1.3), (0.95, 2.2))
     )
     return report.ForecastExample(f"plant {'ABCD'[index]}", past, truth, middle, intervals, hours(len(values)))
 
@@ -117,7 +122,7 @@ def forecast() -> report.Findings:
         cell=report.cell_findings("lstm"),
         forecast=report.ForecastFindings(tuple(example(k) for k in range(4)), **by_horizon()),
         worst=tuple(worst_forecast(k) for k in range(4)), memory=memory(),
-        settings={"hidden_size": 64, "num_layers": 2, "learning_rate": 0.001, "lstm_options": {"zoneout": 0.1}, "patience": None},
+        settings={"hidden_size": 64, "num_layers": 2, "learning_rate": 0.001, "lstm_options": {"zoneout": 0.1}},
         versions={"carousel-lstm": "0.1.0", "torch": "2.13.0", "python": "3.11.7"},
     )  # fmt: skip
 
@@ -134,19 +139,29 @@ def losing() -> report.Findings:
 
 def vowel(index: int, channels: int = 3) -> tuple[report.Line, ...]:
     t = np.arange(18 + index)
-    return tuple(report.Line(f"coefficient {k + 1}", np.sin(t / (2 + k) + index) * (1 - k / 5)) for k in range(channels))
+    return tuple(
+        report.Line(f"coefficient {k + 1}", np.sin(t / (2 + k) + index) * (1 - k / 5)) for k in range(channels)
+    )
 
 
 def classification() -> report.Findings:
     labels = tuple(f"speaker {k}" for k in range(1, 10))
-    confusion = np.diag([30, 34, 86, 43, 28, 23, 39, 48, 27]) + np.eye(9, k=2, dtype=int) + 2 * np.eye(9, k=-4, dtype=int)
+    confusion = (
+        np.diag([30, 34, 86, 43, 28, 23, 39, 48, 27]) + np.eye(9, k=2, dtype=int) + 2 * np.eye(9, k=-4, dtype=int)
+    )
     arrays = [np.stack([np.sin(np.arange(7 + k % 23) / (2 + c)) for c in range(12)], 1) for k in range(270)]
     scores = (
         report.Score("majority class", {"accuracy": 0.238, "balanced accuracy": 0.111}),
         report.Score("LSTM", {"accuracy": 0.9527, "balanced accuracy": 0.947}, is_model=True),
     )
     worst = tuple(
-        report.WorstCase(f"test sequence {17 * k + 5}", vowel(k), error=3.2 - k / 4, predicted=f"speaker {k + 1} (0.9{k})", truth=f"speaker {k + 5}")
+        report.WorstCase(
+            f"test sequence {17 * k + 5}",
+            vowel(k),
+            error=3.2 - k / 4,
+            predicted=f"speaker {k + 1} (0.9{k})",
+            truth=f"speaker {k + 5}",
+        )
         for k in range(4)
     )
     return report.Findings(
@@ -163,7 +178,10 @@ def regression() -> report.Findings:
     truth = np.random.default_rng(3).gamma(4, 2, 240)
     predicted = truth * 0.94 + np.random.default_rng(4).normal(0.3, 0.7, 240)
     base = classification()
-    scores = (report.Score("mean", {"RMSE": 4.0, "R²": 0.0}), report.Score("LSTM", {"RMSE": 0.74, "R²": 0.96}, is_model=True))
+    scores = (
+        report.Score("mean", {"RMSE": 4.0, "R²": 0.0}),
+        report.Score("LSTM", {"RMSE": 0.74, "R²": 0.96}, is_model=True),
+    )
     return replace(
         base, title="Hours of life left", task="regress", classes=None, cell=report.cell_findings("coupled"),
         results=report.Results(scores, "RMSE", lower_is_better=True),
@@ -176,12 +194,16 @@ def labelling() -> report.Findings:
     names = ["silence", "vowel", "consonant", "click"]
     truth = [names[k] for k in np.repeat(rng.integers(0, 4, 30), 6)]
     predicted = [name if rng.random() > 0.12 else names[int(rng.integers(0, 4))] for name in truth]
-    scores = (report.Score("majority label", {"accuracy": 0.41}), report.Score("LSTM", {"accuracy": 0.883}, is_model=True))
+    scores = (
+        report.Score("majority label", {"accuracy": 0.41}),
+        report.Score("LSTM", {"accuracy": 0.883}, is_model=True),
+    )
+    example = report.LabelExample("utterance 4", truth, predicted)
     matrix = rng.integers(0, 60, (4, 4)) + np.diag([900, 700, 800, 200])
     return replace(
         classification(), title="Phones, frame by frame", task="label", cell=report.cell_findings("lstm1997"),
-        results=report.Results(scores, "accuracy", lower_is_better=False), classes=report.ClassFindings(tuple(names), matrix),
-        labels=report.LabelFindings(0.9 - 0.25 * np.exp(-np.arange(20) / 3), examples=(report.LabelExample("utterance 4", truth, predicted),)),
+        results=report.Results(scores, "accuracy", lower_is_better=False), classes=report.ClassFindings(names, matrix),
+        labels=report.LabelFindings(0.9 - 0.25 * np.exp(-np.arange(20) / 3), examples=(example,)),
     )  # fmt: skip
 
 

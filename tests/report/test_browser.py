@@ -23,7 +23,7 @@ PROBE = """<script>addEventListener("load", () => setTimeout(() => {
     page: getComputedStyle(document.body).backgroundColor,
     ink: plots[0].querySelector(".xtick text").style.fill,
     line: plots[0].querySelector("path.js-line").style.stroke,
-    tall: plots.filter((plot) => plot.querySelector(".main-svg").getBoundingClientRect().height > plot.clientHeight + 1).length,
+    tall: plots.filter((plot) => plot.querySelector(".main-svg").clientHeight > plot.clientHeight + 1).length,
     texts: plots.map((plot) => plot.textContent).join(" "),
   })}));
 }, 3000));</script></body>"""

@@ -152,7 +152,11 @@ def test_what_came_begins_where_the_past_ends() -> None:
 
 @pytest.mark.parametrize(
     ("values", "words"),
-    [((1.0, 0.1, 0.001), "above 1\u202f% of its peak for 1 step back"), ((1.0, 0.5), "Even 1 step back"), ((0.0,), "No gradient")],
+    [
+        ((1.0, 0.1, 0.001), "above 1\u202f% of its peak for 1 step back"),
+        ((1.0, 0.5), "Even 1 step back"),
+        ((0.0,), "No gradient"),
+    ],
 )
 def test_the_gradient_caption_says_how_far_it_reaches(values: tuple[float, ...], words: str) -> None:
     flow = report.GradientFlow("cell state", "a norm", values)

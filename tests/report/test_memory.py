@@ -7,35 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from carousel.cells import VARIANTS
+from carousel.nn import LSTM
 from carousel.report import ReportError, look_inside, look_inside_layer, memory
 from carousel.report.memory import Labels
-
-
-class Traced(nn.LSTM):
-    """torch's LSTM with a trace: it runs the equations again, one layer and direction after the other."""
-
-    def trace(self, x: Tensor) -> list[dict[str, Tensor]]:
-        x = x.transpose(0, 1) if self.batch_first else x
-        found = []
-        for layer in range(self.num_layers):
-            sides = [self._side(x, layer, reverse) for reverse in range(2 if self.bidirectional else 1)]
-            x = torch.cat([side["hidden"] for side in sides], dim=-1)
-            found += sides
-        return found
-
-    def _side(self, x: Tensor, layer: int, reverse: int) -> dict[str, Tensor]:
-        names = [f"{name}_l{layer}{'_reverse' * reverse}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        w, r, b, d = (getattr(self, name) for name in names)
-        h = c = torch.zeros(x.shape[1], self.hidden_size, dtype=x.dtype)
-        rows: list[tuple[Tensor, ...]] = []
-        for step in reversed(x) if reverse else x:
-            i, f, z, o = (step @ w.T + h @ r.T + b + d).chunk(4, dim=-1)
-            i, f, z, o = i.sigmoid(), f.sigmoid(), z.tanh(), o.sigmoid()
-            c = f * c + i * z
-            h = o * c.tanh()
-            rows.append((i, f, z, o, c, h))
-        stacked = [torch.stack(rows[::-1] if reverse else rows) for rows in map(list, zip(*rows, strict=True))]
-        return dict(zip(("input", "forget", "candidate", "output", "cell", "hidden"), stacked, strict=True))
 
 
 class Network(nn.Module):
@@ -43,20 +18,22 @@ class Network(nn.Module):
 
     def __init__(self, lstm: nn.Module) -> None:
         super().__init__()
-        self.lstm, self.head = lstm, nn.Linear(6, 2)
+        self.lstm, self.head = lstm, nn.Linear(6, 2, dtype=torch.float64)
 
     def forward(self, x: Any) -> Tensor:
-        out, _ = self.lstm(x)
-        return out if isinstance(out, nn.utils.rnn.PackedSequence) else self.head(out[-1])
+        _, (h, _) = self.lstm(x)
+        return self.head(h[-1])
 
 
-def _lstm(**options: Any) -> Traced:
-    return Traced(3, 6, **options).double()
+def _lstm(hidden_size: int | list[int] = 6, **options: Any) -> LSTM:
+    return LSTM(3, hidden_size, dtype=torch.float64, **options)
 
 
 def test_gates_and_states_are_those_of_the_trace() -> None:
     lstm, x = _lstm(num_layers=2), torch.randn(9, 3, dtype=torch.float64)
-    found = look_inside_layer(lstm, x, Labels("the sequence", ("a", "b", "c"), tuple(f"2026-01-0{k + 1}" for k in range(9))))
+    found = look_inside_layer(
+        lstm, x, Labels("the sequence", ("a", "b", "c"), tuple(f"2026-01-0{k + 1}" for k in range(9)))
+    )
     last = lstm.trace(x.unsqueeze(1))[1]
     assert [line.name for line in found.inputs] == ["a", "b", "c"]
     assert [gate.name[0] for gate in found.gates] == ["i", "f", "o"]
@@ -68,13 +45,15 @@ def test_gates_and_states_are_those_of_the_trace() -> None:
     assert found.time is not None
 
 
-def _jacobian_norms(lstm: Traced, x: Tensor) -> np.ndarray:
+def _jacobian_norms(lstm: LSTM, x: Tensor) -> np.ndarray:
     jacobian = torch.autograd.functional.jacobian(lambda x: lstm(x)[0][-1], x)
     assert isinstance(jacobian, Tensor)
     return jacobian.square().sum((0, 2)).div(jacobian.shape[0]).sqrt().flip(0).numpy()
 
 
-@pytest.mark.parametrize("options", [{}, {"num_layers": 2}, {"proj_size": 2}, {"batch_first": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"num_layers": 2}, {"proj_size": 2}, {"batch_first": True}, {"hidden_size": [4, 6]}]
+)
 def test_the_gradient_to_the_input_is_the_jacobian(options: dict[str, Any]) -> None:
     lstm, x = _lstm(**options), torch.randn(11, 3, dtype=torch.float64)
     _, to_input = memory.gradient_flow(lstm, x)
@@ -101,8 +80,21 @@ def test_a_bidirectional_layer_shows_its_forward_direction() -> None:
     assert look_inside_layer(lstm, x).layer == "the LSTM layer, forward direction"
 
 
+@pytest.mark.parametrize("cell", VARIANTS)
+def test_every_cell_can_be_looked_into(cell: str) -> None:
+    found = look_inside_layer(_lstm(cell=cell, block=2), torch.randn(5, 3, dtype=torch.float64))
+    assert {len(gate.values) for gate in (*found.gates, found.cell_state)} == {6}
+    assert all(value is not None and value > 0 for value in found.gradients[1].values)
+
+
+def test_without_a_forget_gate_the_units_keep_their_order() -> None:
+    found = look_inside_layer(_lstm(cell="no_forget_gate"), torch.randn(5, 3, dtype=torch.float64))
+    assert list(found.units) == [5, 4, 3, 2, 1, 0]
+    assert found.order == "in the order of the layer"
+
+
 def test_long_sequences_and_wide_layers_are_cut() -> None:
-    lstm, x = Traced(2, 70), torch.randn(450, 2)
+    lstm, x = LSTM(2, 70), torch.randn(450, 2)
     found = look_inside_layer(lstm, x)
     assert (len(found.units), found.units_total, len(found.cell_state.values[0])) == (48, 70, 400)
     assert all(len(flow.values) == 200 for flow in found.gradients)
@@ -118,7 +110,7 @@ def test_the_network_is_watched_while_it_runs(batch_first: bool) -> None:
     network = Network(_lstm(batch_first=batch_first))
     x = torch.randn(1, 5, 3, dtype=torch.float64) if batch_first else torch.randn(5, 1, 3, dtype=torch.float64)
     found = look_inside(network, lambda: network.lstm(x))
-    np.testing.assert_allclose(found.inputs[2].values, x.reshape(5, 3)[:, 2], atol=1e-4)
+    np.testing.assert_allclose(np.array(found.inputs[2].values, float), x.reshape(5, 3)[:, 2], atol=1e-4)
     assert network.training
 
 

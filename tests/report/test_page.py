@@ -67,7 +67,14 @@ def test_every_task_shows_its_own_sections() -> None:
     assert "Predicted against true" in regress
     assert "Accuracy along a sequence" in label
     for page in (forecast, classify, regress, label):
-        for heading in ("The data", "Learning", "Results against baselines", "Worst cases", "Inside the memory", "The cell"):
+        for heading in (
+            "The data",
+            "Learning",
+            "Results against baselines",
+            "Worst cases",
+            "Inside the memory",
+            "The cell",
+        ):
             assert f">{heading}</h2>" in page
 
 
@@ -119,7 +126,8 @@ def test_nothing_is_left_where_the_page_cannot_be_written(tmp_path: Path) -> Non
 
 def test_bare_findings_make_a_page() -> None:
     bare = report.Findings(
-        title="Nothing yet", task="regress", created="today", data=report.DataSummary((), ()), learning=report.Learning(),
+        title="Nothing yet", task="regress", created="today",
+        data=report.DataSummary((), ()), learning=report.Learning(),
         results=report.Results((report.Score("LSTM", {"RMSE": None}, is_model=True),), "RMSE", lower_is_better=True),
         cell=report.cell_findings("lstm"),
     )  # fmt: skip

@@ -26,7 +26,10 @@ def test_a_model_that_wins() -> None:
 
 def test_a_baseline_that_wins() -> None:
     found = _findings(2.31, {"seasonal naive": 2.63, "linear autoregression": 2.22})
-    assert _sentence(found) == "A baseline wins: linear autoregression is 3.9 % better than this model (MAE 2.22 against 2.31)."
+    assert (
+        _sentence(found)
+        == "A baseline wins: linear autoregression is 3.9 % better than this model (MAE 2.22 against 2.31)."
+    )
     assert verdict(found).outcome == "loses"
     assert verdict(found).advice.startswith("Use linear autoregression for now. The model overfits")
 

@@ -37,16 +37,26 @@ def class_rows(found: ClassFindings) -> list[ClassRow]:
 def confusion_matrix(found: ClassFindings) -> Drawing:
     """Shares of each true class as colours, counts as text."""
     sizes = [sum(row) for row in found.confusion]
-    shares = [[100 * cell / size if size else 0 for cell in row] for row, size in zip(found.confusion, sizes, strict=True)]
+    shares = [
+        [100 * cell / size if size else 0 for cell in row] for row, size in zip(found.confusion, sizes, strict=True)
+    ]
     names, places = [text(label, 18) for label in found.labels], list(range(len(found.labels)))
     written = {"texttemplate": "%{text}"} if len(names) <= WRITTEN_CELLS else {}
     heat = {
-        "type": "heatmap", "x": places, "y": places, "z": shares, "text": [[str(cell) for cell in row] for row in found.confusion],
+        "type": "heatmap", "x": places, "y": places, "z": shares,
+        "text": [[str(cell) for cell in row] for row in found.confusion],
         "zmin": 0, "zmax": 100, "colorscale": [[0, "@heat-0"], [0.5, "@heat-1"], [1, "@heat-2"]], "xgap": 2, "ygap": 2,
-        "colorbar": {"thickness": 8, "outlinewidth": 0, "ticksuffix": " %", "nticks": 5}, **written,
+        "showscale": False, **written,
         "hovertemplate": "%{text} times, %{z:.1f} % of the true class<extra></extra>",
     }  # fmt: skip
-    ticks = {"tickmode": "array", "tickvals": places, "ticktext": names, "showgrid": False, "ticks": "", "tickangle": None}
+    ticks = {
+        "tickmode": "array",
+        "tickvals": places,
+        "ticktext": names,
+        "showgrid": False,
+        "ticks": "",
+        "tickangle": None,
+    }
     if len(names) > 2 * WRITTEN_CELLS:
         kept = thinned(len(names), WRITTEN_CELLS)
         ticks |= {"tickvals": kept, "ticktext": [names[k] for k in kept]}
@@ -59,7 +69,8 @@ def confusion_matrix(found: ClassFindings) -> Drawing:
 def _confusion_caption(found: ClassFindings) -> str:
     total = sum(map(sum, found.confusion))
     hits = sum(found.confusion[k][k] for k in range(len(found.labels)))
-    words = f"{percent(hits / total) if total else '–'} of {counted(total, 'decision')} are right (the diagonal)."
+    words = f"{percent(hits / total) if total else '–'} of {counted(total, 'decision')} are right: the diagonal."
+    words += " The stronger a colour, the larger the share of the true class."
     wrong = [(count, i, j) for i, row in enumerate(found.confusion) for j, count in enumerate(row) if i != j and count]
     if wrong:
         count, i, j = max(wrong, key=lambda entry: entry[0])
@@ -89,12 +100,20 @@ def label_strips(example: LabelExample, index: int) -> Drawing:
     """True and predicted labels of one sequence as two strips of colour."""
     names = sorted({label for label in (*example.truth, *example.predicted) if label is not None})
     codes = {label: code for code, label in enumerate(names)}
-    strips = [[codes.get(label) if label is not None else None for label in row[:MAX_STEPS]] for row in (example.predicted, example.truth)]
+    strips = [
+        [codes.get(label) if label is not None else None for label in row[:MAX_STEPS]]
+        for row in (example.predicted, example.truth)
+    ]
     last = max(1, len(names))
-    scale = [stop for code in range(last) for stop in ([code / last, _colour(code)], [(code + 1) / last, _colour(code)])]
-    words = [[text(label or "not scored", 24) for label in row[:MAX_STEPS]] for row in (example.predicted, example.truth)]
+    scale = [
+        stop for code in range(last) for stop in ([code / last, _colour(code)], [(code + 1) / last, _colour(code)])
+    ]
+    words = [
+        [text(label or "not scored", 24) for label in row[:MAX_STEPS]] for row in (example.predicted, example.truth)
+    ]
     heat = {
-        "type": "heatmap", "z": strips, "y": [0, 1], "zmin": -0.5, "zmax": last - 0.5, "colorscale": scale, "showscale": False,
+        "type": "heatmap", "z": strips, "y": [0, 1], "zmin": -0.5, "zmax": last - 0.5, "colorscale": scale,
+        "showscale": False,
         "text": words, "hovertemplate": "step %{x}: %{text}<extra></extra>", "ygap": 6,
     }  # fmt: skip
     rows = axis(tickmode="array", tickvals=[0, 1], ticktext=["predicted", "true"], showgrid=False, ticks="")
@@ -102,7 +121,11 @@ def label_strips(example: LabelExample, index: int) -> Drawing:
     keys = tuple(Key(name, _colour(code), "area") for name, code in codes.items()) if last <= 2 * len(SERIES) else ()
     scored = [(t, p) for t, p in zip(example.truth, example.predicted, strict=True) if t is not None]
     right = sum(t == p for t, p in scored)
-    caption = f"{percent(right / len(scored))} of {counted(len(scored), 'step')} are right." if scored else "Nothing was scored."
+    caption = (
+        f"{percent(right / len(scored))} of {counted(len(scored), 'step')} are right."
+        if scored
+        else "Nothing was scored."
+    )
     return Drawing(f"labels-{index}", example.name, caption, drawn, keys)
 
 

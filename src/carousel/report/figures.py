@@ -4,6 +4,7 @@ from functools import partial
 
 from carousel.report.findings import DataSummary, Learning, Line, RegressionFindings, WorstCase
 from carousel.report.plotting import SERIES, Drawing, Key, Trace, axis, curve, figure, text, thinned, times, upright
+from carousel.report.records import Row
 from carousel.report.wording import count, counted, number
 
 MAX_ROWS = 8
@@ -30,7 +31,7 @@ def example_series(data: DataSummary) -> Drawing | None:
     return Drawing("data-example", "The first series", caption, rows(shown, data.example_time))
 
 
-def rows(lines: tuple[Line, ...], labels: tuple[str, ...] | None = None, height: int = 76) -> dict:
+def rows(lines: Row[Line], labels: Row[str] | None = None, height: int = 76) -> dict:
     """Lines above each other on one time axis, each with its own scale and its name at the left top."""
     total, stamps = len(lines), times(labels)
     layout: dict = {"annotations": []}
@@ -111,7 +112,8 @@ def _best_epoch(learning: Learning, keys: list[Key]) -> list[dict]:
 
 def _learning_caption(learning: Learning) -> str:
     first, last = learning.epochs[0], learning.epochs[-1]
-    words = f"The training loss went from {number(first.loss)} to {number(last.loss)} in {counted(len(learning.epochs), 'epoch')}."
+    span = f"{number(first.loss)} to {number(last.loss)} in {counted(len(learning.epochs), 'epoch')}"
+    words = f"The training loss went from {span}."
     best = next((row for row in learning.epochs if row.epoch == learning.best_epoch), None)
     if best is not None and best.validation is not None:
         words += f" The weights of epoch {best.epoch} were kept (validation loss {number(best.validation)})."
@@ -133,8 +135,12 @@ def predicted_against_true(found: RegressionFindings) -> Drawing:
     axes["xaxis"]["constrain"] = "domain"
     drawn = figure([diagonal, dots], 420, hovermode="closest", **axes)
     drawn["data"][0].pop("hovertemplate")
-    caption = f"{count(len(kept))} held-out sequences of {found.target}; a dot on the diagonal is a prediction that is right."
-    return Drawing("regression-scatter", "Predicted against true", caption, drawn, (Key("a sequence", "@model", "dot"),))
+    caption = (
+        f"{count(len(kept))} held-out sequences of {found.target}; a dot on the diagonal is a prediction that is right."
+    )
+    return Drawing(
+        "regression-scatter", "Predicted against true", caption, drawn, (Key("a sequence", "@model", "dot"),)
+    )
 
 
 def residuals(found: RegressionFindings) -> Drawing | None:
@@ -157,9 +163,11 @@ def residuals(found: RegressionFindings) -> Drawing | None:
     return Drawing("regression-residuals", "Errors", f"Median error {number(middle)}; zero is marked.", drawn)
 
 
-def _joined(lines: tuple[Line, ...], line: Line) -> Line:
+def _joined(lines: Row[Line], line: Line) -> Line:
     """What came, begun at the last value of the past, so that no gap shows between them."""
-    before = next((other for other in lines if other.role == "past" and other.start + len(other.values) == line.start), None)
+    before = next(
+        (other for other in lines if other.role == "past" and other.start + len(other.values) == line.start), None
+    )
     if line.role != "truth" or before is None or not before.values:
         return line
     return Line(line.name, (before.values[-1], *line.values), line.role, line.start - 1)

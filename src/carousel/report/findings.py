@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 from carousel.cells import Cell, citation, equations, find, latex
 from carousel.report.errors import ReportError
-from carousel.report.records import Number, Record, Setting, dumps, loads
+from carousel.report.records import Number, Record, Row, Setting, dumps, loads
 
 FORMAT = 1
-Numbers = tuple[Number, ...]
+Numbers = Row[Number]
 Task = Literal["forecast", "classify", "regress", "label"]
 
 
-def _same_length(what: str, **columns: Sequence[Any] | None) -> None:
+def _same_length(what: str, **columns: Row[Any] | None) -> None:
     sizes = {name: len(column) for name, column in columns.items() if column is not None}
     if len(set(sizes.values())) > 1:
         raise ReportError(f"{what}: " + ", ".join(f"{name} has {size}" for name, size in sizes.items()) + " values")
@@ -42,15 +42,15 @@ class Part(Record):
 class DataSummary(Record):
     """The data: one length a series, the feature and target names, and the first series as lines (one a feature)."""
 
-    lengths: tuple[int, ...]
-    features: tuple[str, ...]
-    targets: tuple[str, ...] = ()
+    lengths: Row[int]
+    features: Row[str]
+    targets: Row[str] = ()
     source: str | None = None
-    parts: tuple[Part, ...] = ()
-    notes: tuple[str, ...] = ()
+    parts: Row[Part] = ()
+    notes: Row[str] = ()
     example_name: str | None = None
-    example: tuple[Line, ...] = ()
-    example_time: tuple[str, ...] | None = None
+    example: Row[Line] = ()
+    example_time: Row[str] | None = None
 
 
 def summarise(arrays: Sequence[Any], features: Sequence[str] | None = None, **rest: Any) -> DataSummary:
@@ -79,7 +79,7 @@ class Epoch(Record):
 class Learning(Record):
     """The learning curves, the epoch whose weights were kept, and why training stopped."""
 
-    epochs: tuple[Epoch, ...] = ()
+    epochs: Row[Epoch] = ()
     best_epoch: int | None = None
     stopped: str | None = None
     seconds: Number = None
@@ -113,7 +113,7 @@ class Score(Record):
 class Results(Record):
     """Every score on the same held-out data; `metric` names the one that decides."""
 
-    scores: tuple[Score, ...]
+    scores: Row[Score]
     metric: str
     lower_is_better: bool
     measured_on: str = "data that training did not see"
@@ -155,12 +155,14 @@ class ForecastExample(Record):
     past: Numbers
     truth: Numbers
     predicted: Numbers
-    intervals: tuple[Interval, ...] = ()
-    time: tuple[str, ...] | None = None
+    intervals: Row[Interval] = ()
+    time: Row[str] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        ends = {f"interval {row.level:g} {end}": getattr(row, end) for row in self.intervals for end in ("lower", "upper")}
+        ends = {
+            f"interval {row.level:g} {end}": getattr(row, end) for row in self.intervals for end in ("lower", "upper")
+        }
         _same_length(f"forecast {self.name!r}", truth=self.truth, predicted=self.predicted, **ends)
         _same_length(f"forecast {self.name!r}", time=self.time, past_and_horizon=(*self.past, *self.truth))
 
@@ -187,18 +189,18 @@ class Coverage(Record):
 class ForecastFindings(Record):
     """Example forecasts, error by horizon in the units of `error_metric`, coverage by horizon."""
 
-    examples: tuple[ForecastExample, ...]
-    errors: tuple[HorizonError, ...] = ()
+    examples: Row[ForecastExample]
+    errors: Row[HorizonError] = ()
     error_metric: str = "mean absolute error"
-    coverage: tuple[Coverage, ...] = ()
+    coverage: Row[Coverage] = ()
 
 
 @dataclass(frozen=True)
 class ClassFindings(Record):
     """A confusion matrix: a row a true class, a column a predicted class, counts of sequences or steps."""
 
-    labels: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    labels: Row[str]
+    confusion: Row[Row[int]]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -225,8 +227,8 @@ class LabelExample(Record):
     """One sequence labelled step by step; a label of None was not scored."""
 
     name: str
-    truth: tuple[str | None, ...]
-    predicted: tuple[str | None, ...]
+    truth: Row[str | None]
+    predicted: Row[str | None]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -239,7 +241,7 @@ class LabelFindings(Record):
 
     accuracy_by_position: Numbers = ()
     positions: Literal["part", "step"] = "part"
-    examples: tuple[LabelExample, ...] = ()
+    examples: Row[LabelExample] = ()
 
 
 @dataclass(frozen=True)
@@ -247,11 +249,11 @@ class WorstCase(Record):
     """A held-out case with a large error: lines to draw, and what was predicted and true in words."""
 
     name: str
-    lines: tuple[Line, ...]
+    lines: Row[Line]
     error: Number = None
     predicted: str | None = None
     truth: str | None = None
-    time: tuple[str, ...] | None = None
+    time: Row[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -259,9 +261,9 @@ class CellFindings(Record):
     """The cell: name, equations as LaTeX and as plain text, the papers it comes from."""
 
     name: str
-    latex: tuple[str, ...]
-    equations: tuple[str, ...]
-    sources: tuple[str, ...] = ()
+    latex: Row[str]
+    equations: Row[str]
+    sources: Row[str] = ()
 
 
 def cell_findings(cell: str | Cell, name: str | None = None) -> CellFindings:
@@ -276,7 +278,7 @@ class ActivationMap(Record):
     """Activations of one gate or state over a sequence: `values` is (units, time)."""
 
     name: str
-    values: tuple[Numbers, ...]
+    values: Row[Numbers]
 
 
 @dataclass(frozen=True)
@@ -296,15 +298,15 @@ class MemoryFindings(Record):
     """
 
     sequence: str
-    inputs: tuple[Line, ...]
-    gates: tuple[ActivationMap, ...]
+    inputs: Row[Line]
+    gates: Row[ActivationMap]
     cell_state: ActivationMap
-    units: tuple[int, ...]
+    units: Row[int]
     units_total: int
     order: str
     layer: str
-    gradients: tuple[GradientFlow, ...] = ()
-    time: tuple[str, ...] | None = None
+    gradients: Row[GradientFlow] = ()
+    time: Row[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -323,7 +325,7 @@ class Findings(Record):
     classes: ClassFindings | None = None
     regression: RegressionFindings | None = None
     labels: LabelFindings | None = None
-    worst: tuple[WorstCase, ...] = ()
+    worst: Row[WorstCase] = ()
     memory: MemoryFindings | None = None
     settings: dict[str, Setting] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)

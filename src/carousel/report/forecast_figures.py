@@ -73,7 +73,9 @@ def coverage_by_horizon(found: ForecastFindings) -> Drawing | None:
         x = range(1, len(row.observed) + 1)
         values = [None if value is None else 100 * value for value in row.observed]
         data.append({**curve(x, values, name, colour), "hovertemplate": "%{y:.1f} %"})
-        shapes.append({**upright(0, colour), "xref": "paper", "x1": 1, "yref": "y", "y0": 100 * row.level, "y1": 100 * row.level})
+        shapes.append(
+            {**upright(0, colour), "xref": "paper", "x1": 1, "yref": "y", "y0": 100 * row.level, "y1": 100 * row.level}
+        )
         keys.append(Key(name, colour))
     lowest = min((value for trace in data for value in trace["y"] if value is not None), default=0.0)
     floor = min(lowest, *(100 * row.level for row in found.coverage)) - 8

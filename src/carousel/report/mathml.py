@@ -30,7 +30,9 @@ def _tokens(latex: str) -> list[str]:
     while latex[position:].strip():
         match = _TOKEN.match(latex, position)
         if match is None:
-            raise ReportError(f"the equation {latex!r} has {latex[position:].strip()[0]!r}, which this page cannot draw")
+            raise ReportError(
+                f"the equation {latex!r} has {latex[position:].strip()[0]!r}, which this page cannot draw"
+            )
         tokens.append(match[1])
         position = match.end()
     return tokens

@@ -1,5 +1,6 @@
 """Inside the memory: gates, cell states and gradient norms of one real sequence in a trained network."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from carousel.nn.state import map_state
 from carousel.report.errors import ReportError
 from carousel.report.findings import ActivationMap, GradientFlow, Line, MemoryFindings
 
@@ -33,11 +35,15 @@ def look_inside(network: nn.Module, run: Callable[[], Any], labels: Labels | Non
     Raises:
         ReportError: the network has no LSTM that can be traced, or `run` did not use it.
     """
-    layer = next((module for module in network.modules() if hasattr(module, "trace") and hasattr(module, "hidden_size")), None)
+    layer = next(
+        (module for module in network.modules() if hasattr(module, "trace") and hasattr(module, "hidden_size")), None
+    )
     if layer is None:
         raise ReportError(f"no LSTM with a trace() in this {type(network).__name__}: there is no memory to look into")
     seen: list[Tensor] = []
-    hook = layer.register_forward_pre_hook(lambda module, inputs, named: seen.append(_sequence(inputs[0])), with_kwargs=True)
+    hook = layer.register_forward_pre_hook(
+        lambda module, inputs, named: seen.append(_sequence(inputs[0])), with_kwargs=True
+    )
     try:
         with torch.no_grad():
             run()
@@ -45,7 +51,7 @@ def look_inside(network: nn.Module, run: Callable[[], Any], labels: Labels | Non
         hook.remove()
     if not seen:
         raise ReportError(f"the {type(network).__name__} ran without using its LSTM")
-    return look_inside_layer(layer, _first(seen[0], layer), labels)
+    return look_inside_layer(layer, _first(seen[0], layer).to(next(layer.parameters()).dtype), labels)
 
 
 def _sequence(entered: Any) -> Tensor:
@@ -91,9 +97,10 @@ def _directions(layer: Any) -> int:
 def _findings(layer: Any, x: Tensor, states: dict[str, Tensor], gradients: tuple, labels: Labels) -> MemoryFindings:
     begin = max(0, len(x) - MAX_STEPS)
     cell = states["cell"][begin:]
-    units = _units(cell, _per_unit(states.get("forget"), cell)[begin:] if "forget" in states else torch.zeros_like(cell))
+    forget = _per_unit(states["forget"][begin:], cell) if "forget" in states else None
+    units = _units(cell, forget)
     gates = tuple(
-        ActivationMap(title, _rows(_per_unit(states[name], states["cell"])[begin:], units))
+        ActivationMap(title, _rows(_per_unit(states[name][begin:], cell), units))
         for name, title in GATES.items()
         if name in states
     )
@@ -106,7 +113,7 @@ def _findings(layer: Any, x: Tensor, states: dict[str, Tensor], gradients: tuple
         cell_state=ActivationMap("cell state c", _rows(cell, units)),
         units=tuple(units),
         units_total=cell.shape[1],
-        order="those with the most open forget gate on top",
+        order="in the order of the layer" if forget is None else "those with the most open forget gate on top",
         layer=_layer_name(layer),
         gradients=gradients,
         time=tuple(labels.time[begin:]) if labels.time and len(labels.time) == len(x) else None,
@@ -118,18 +125,17 @@ def _layer_name(layer: Any) -> str:
     return f"{place}, forward direction" if layer.bidirectional else place
 
 
-def _per_unit(gate: Tensor | None, cell: Tensor) -> Tensor:
+def _per_unit(gate: Tensor, cell: Tensor) -> Tensor:
     """A gate that a block of cells shares, once for each of its cells."""
-    if gate is None or gate.shape[-1] == cell.shape[-1]:
-        return cell if gate is None else gate
     return gate.repeat_interleave(cell.shape[-1] // gate.shape[-1], dim=-1)
 
 
-def _units(cell: Tensor, forget: Tensor) -> list[int]:
-    """The units to draw: those whose state moves most, ordered by their mean forget gate, least open first (lowest row)."""
+def _units(cell: Tensor, forget: Tensor | None) -> list[int]:
+    """The units to draw: those whose state moves most, by their mean forget gate; the first is the lowest row."""
     moving = torch.argsort(cell.std(0, correction=0), descending=True, stable=True)[:MAX_UNITS]
-    order = torch.argsort(forget.mean(0)[moving], stable=True)
-    return moving[order].tolist()
+    if forget is None:
+        return moving.sort(descending=True).values.tolist()
+    return moving[torch.argsort(forget.mean(0)[moving], stable=True)].tolist()
 
 
 def _rows(values: Tensor, units: list[int]) -> tuple[tuple[float, ...], ...]:
@@ -141,41 +147,40 @@ def _rounded(values: Tensor) -> tuple[float, ...]:
 
 
 def gradient_flow(layer: Any, x: Tensor) -> tuple[GradientFlow, ...]:
-    """Gradient norms by lag, exact: a batch of copies of the sequence, one for each unit k of h_T, in one backward pass.
+    """Gradient norms by lag, exact: a batch of copies of the sequence, one for each unit k of h_T, in one pass back.
 
     With respect to the cell state handed on by each step (all layers; the hidden state held fixed), and to the input.
-    A bidirectional layer cannot be run step by step, so there only the input's gradient to the forward direction is given.
+    A bidirectional layer cannot run step by step: there, only the forward direction's gradient to the input is given.
     """
-    if layer.bidirectional:
-        return (_flow_to_inputs(layer, x),)
-    return _flow_by_steps(layer, x)
+    outputs = _kept_outputs(layer, x)
+    return (_flow_to_inputs(layer, x, outputs),) if layer.bidirectional else _flow_by_steps(layer, x, outputs)
 
 
-def _kept_outputs(width: int) -> list[int]:
-    """At most 64 of the last hidden state's units, evenly spaced."""
+def _kept_outputs(layer: Any, x: Tensor) -> list[int]:
+    """At most 64 units of the last hidden state (of the forward direction), evenly spaced."""
+    with torch.no_grad():
+        width = layer(_batched(x[:1], layer))[0].shape[-1] // _directions(layer)
     size = min(width, MAX_OUTPUTS)
     return [index * width // size for index in range(size)]
 
 
-def _flow_by_steps(layer: Any, x: Tensor) -> tuple[GradientFlow, ...]:
-    outputs = _kept_outputs(layer.proj_size or layer.hidden_size)
-    early, late = x[: max(0, len(x) - MAX_LAGS)], x[-MAX_LAGS:]
-    state = _state_after(layer, early, len(outputs))
-    steps, cells, hidden = [], [], None
-    for row in late:
-        step = _batched(row.unsqueeze(0), layer, len(outputs)).requires_grad_()
+def _flow_by_steps(layer: Any, x: Tensor, outputs: list[int]) -> tuple[GradientFlow, ...]:
+    copies = len(outputs)
+    state = _state_after(layer, x[: max(0, len(x) - MAX_LAGS)], copies)
+    steps: list[list[Tensor]] = []
+    cells: list[list[Tensor]] = []
+    hidden = x
+    for row in x[-MAX_LAGS:]:
+        step = _batched(row.unsqueeze(0), layer, copies).requires_grad_()
         hidden, state = layer(step, state)
-        state = tuple(part.clone() for part in state)
-        steps.append(step)
-        cells.append(state[1])
-    chosen = hidden.reshape(len(outputs), -1)[range(len(outputs)), outputs].sum()  # type: ignore[union-attr]
-    grads = torch.autograd.grad(chosen, [*cells[:-1], *steps], allow_unused=True)
-    to_cells, to_inputs = grads[: len(cells) - 1], grads[len(cells) - 1 :]
-    by_cell = [_norm(grad, len(outputs)) for grad in reversed(to_cells)]
-    by_input = [_norm(grad, len(outputs)) for grad in reversed(to_inputs)]
+        state = map_state(state, torch.clone)
+        steps.append([step])
+        cells.append([state[1]] if isinstance(state[1], Tensor) else list(state[1]))
+    chosen = hidden.reshape(copies, -1)[range(copies), outputs].sum()
+    norms = _norms(chosen, [*cells[:-1], *steps], copies)
     return (
-        GradientFlow("cell state", f"{_SUM} ∂h_T,k / ∂c_t, with h_t held fixed", (None, *by_cell)),
-        GradientFlow("input", f"{_SUM} ∂h_T,k / ∂x_t", tuple(by_input)),
+        GradientFlow("cell state", f"{_SUM} ∂h_T,k / ∂c_t, with h_t held fixed", (None, *norms[len(cells) - 2 :: -1])),
+        GradientFlow("input", f"{_SUM} ∂h_T,k / ∂x_t", norms[: len(cells) - 2 : -1]),
     )
 
 
@@ -187,17 +192,23 @@ def _state_after(layer: Any, x: Tensor, copies: int) -> Any:
         return layer(_batched(x, layer, copies))[1]
 
 
-def _norm(grad: Tensor | None, outputs: int) -> float:
-    return 0.0 if grad is None else float(grad.double().square().sum().div(outputs).sqrt())
+def _norms(chosen: Tensor, groups: list[list[Tensor]], copies: int) -> list[float]:
+    """The norm of the gradient of `chosen` with respect to each group of tensors."""
+    grads = iter(torch.autograd.grad(chosen, [tensor for group in groups for tensor in group], allow_unused=True))
+    return [_norm([next(grads) for _ in group], copies) for group in groups]
 
 
-def _flow_to_inputs(layer: Any, x: Tensor) -> GradientFlow:
-    width = layer.proj_size or layer.hidden_size
-    outputs = _kept_outputs(width)
-    batch = _batched(x, layer, len(outputs)).requires_grad_()
+def _norm(grads: Sequence[Tensor | None], copies: int) -> float:
+    squares = [float(grad.double().square().sum()) for grad in grads if grad is not None]
+    return math.sqrt(sum(squares) / copies)
+
+
+def _flow_to_inputs(layer: Any, x: Tensor, outputs: list[int]) -> GradientFlow:
+    copies = len(outputs)
+    batch = _batched(x, layer, copies).requires_grad_()
     hidden = layer(batch)[0]
     last = hidden[:, -1] if layer.batch_first else hidden[-1]
-    (grad,) = torch.autograd.grad(last[range(len(outputs)), outputs].sum(), batch)
-    grad = grad.transpose(0, 1) if layer.batch_first else grad
-    values = tuple(_norm(step, len(outputs)) for step in grad.flip(0)[:MAX_LAGS])
-    return GradientFlow("input", f"{_SUM} ∂h_T,k / ∂x_t, forward direction", values)
+    (grad,) = torch.autograd.grad(last[range(copies), outputs].sum(), batch)
+    by_time = grad.unbind(1 if layer.batch_first else 0)
+    norms = [_norm([step], copies) for step in by_time[::-1][:MAX_LAGS]]
+    return GradientFlow("input", f"{_SUM} ∂h_T,k / ∂x_t, forward direction", norms)

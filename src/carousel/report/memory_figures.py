@@ -6,7 +6,7 @@ from typing import Any
 from carousel.report.figures import row_title
 from carousel.report.findings import ActivationMap, Line, MemoryFindings
 from carousel.report.plotting import SERIES, Drawing, Key, axis, curve, figure, times
-from carousel.report.records import Number
+from carousel.report.records import Number, Row
 from carousel.report.wording import counted, percent
 
 INPUT_HEIGHT, MAP_HEIGHT, GAP = 110, 118, 34
@@ -30,7 +30,9 @@ def inside_the_memory(found: MemoryFindings) -> Drawing:
     layout["annotations"].append(row_title(_input_title(found), slots[0][1]))
     for k, drawn in enumerate(maps):
         data.append(_heat(drawn, x, k + 2, "coloraxis" if k < len(found.gates) else "coloraxis2"))
-        layout[f"yaxis{k + 2}"] = axis(domain=slots[k + 1], showticklabels=False, ticks="", showgrid=False, automargin=False)
+        layout[f"yaxis{k + 2}"] = axis(
+            domain=slots[k + 1], showticklabels=False, ticks="", showgrid=False, automargin=False
+        )
         layout["annotations"].append(row_title(drawn.name, slots[k + 1][1]))
     layout["xaxis"] = axis("" if times(found.time) else "step", anchor=f"y{len(maps) + 1}", showgrid=False)
     layout |= _colour_axes(found, slots)
@@ -52,7 +54,11 @@ def _input_line(line: Line, index: int, x: list[Any]) -> dict[str, Any]:
 
 
 def _input_title(found: MemoryFindings) -> str:
-    return "input" if len(found.inputs) <= len(SERIES) else f"input (the first {len(SERIES)} of {len(found.inputs)} features)"
+    return (
+        "input"
+        if len(found.inputs) <= len(SERIES)
+        else f"input (the first {len(SERIES)} of {len(found.inputs)} features)"
+    )
 
 
 def _heat(drawn: ActivationMap, x: list[Any], row: int, colours: str) -> dict[str, Any]:
@@ -64,7 +70,15 @@ def _heat(drawn: ActivationMap, x: list[Any], row: int, colours: str) -> dict[st
 
 def _colour_axes(found: MemoryFindings, slots: list[list[float]]) -> dict[str, Any]:
     reach = max((abs(v) for unit in found.cell_state.values for v in unit if v is not None), default=1.0) or 1.0
-    bar = {"thickness": 8, "outlinewidth": 0, "nticks": 5, "yanchor": "bottom", "x": 1.01, "xpad": 2, "tickfont": {"size": 10.5}}
+    bar = {
+        "thickness": 8,
+        "outlinewidth": 0,
+        "nticks": 5,
+        "yanchor": "bottom",
+        "x": 1.01,
+        "xpad": 2,
+        "tickfont": {"size": 10.5},
+    }
     gates, state = {**bar, **_beside(slots[1][1], slots[-2][0])}, {**bar, **_beside(slots[-1][1], slots[-1][0])}
     return {
         "coloraxis": {"cmin": 0, "cmax": 1, "colorscale": GATE_SCALE, "colorbar": gates},
@@ -77,7 +91,11 @@ def _beside(top: float, bottom: float) -> dict[str, float]:
 
 
 def _caption(found: MemoryFindings) -> str:
-    shown = f"{len(found.units)} of {found.units_total} units" if len(found.units) < found.units_total else f"all {found.units_total} units"
+    shown = (
+        f"{len(found.units)} of {found.units_total} units"
+        if len(found.units) < found.units_total
+        else f"all {found.units_total} units"
+    )
     return (
         f"{found.sequence}, {found.layer}: {shown}, one a row, {found.order}. A gate of 1 lets everything through, "
         "of 0 nothing; a row whose forget gate stays near 1 keeps what it holds."
@@ -93,7 +111,10 @@ def gradient_flow(found: MemoryFindings) -> Drawing | None:
         values = [value if value else None for value in row.values]
         data.append({**curve(range(len(values)), values, row.name, colour), "hovertemplate": "%{y:.3~g}"})
         keys.append(Key(row.name, colour))
-    axes = {"xaxis": axis("steps back from the last"), "yaxis": axis("gradient norm", type="log", tickformat="~g", nticks=6, dtick=_decades(found))}
+    axes = {
+        "xaxis": axis("steps back from the last"),
+        "yaxis": axis("gradient norm", type="log", tickformat="~g", nticks=6, dtick=_decades(found)),
+    }
     meanings = " ".join(f"{row.name[0].upper() + row.name[1:]}: {row.meaning}." for row in found.gradients)
     caption = f"{_reach(found.gradients[0].name, found.gradients[0].values)} {meanings}"
     return Drawing("memory-gradient", "Gradient flow back in time", caption, figure(data, 300, **axes), tuple(keys))
@@ -106,7 +127,7 @@ def _decades(found: MemoryFindings) -> int | str:
     return "D2" if span < 2 else max(1, round(span / 6))
 
 
-def _reach(name: str, values: tuple[Number, ...]) -> str:
+def _reach(name: str, values: Row[Number]) -> str:
     """How far back the first gradient stays above one per cent of its peak."""
     peak = max((value for value in values if value is not None), default=0.0)
     if not peak:

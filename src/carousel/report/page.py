@@ -42,7 +42,8 @@ def render(findings: Findings) -> str:
     parts = sections(findings)
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     return template.render(
-        findings=findings, created=moment(findings.created), verdict=verdict(findings), tiles=tiles(findings), sections=parts,
+        findings=findings, created=moment(findings.created), verdict=verdict(findings), tiles=tiles(findings),
+        sections=parts,
         equations=[to_mathml(line) for line in findings.cell.latex],
         style=(TEMPLATES / "style.css").read_text(encoding="utf-8"), figures=_figures(parts),
         plotly=plotly, script=script, hashes=[_hash(plotly), _hash(script)],
@@ -55,7 +56,11 @@ def _template() -> Any:
     except ImportError:
         raise _missing("jinja2") from None
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("page.html.j2")
 

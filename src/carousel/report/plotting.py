@@ -10,7 +10,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from carousel.report.records import Number
+from carousel.report.records import Number, Row
 
 Trace = dict[str, Any]
 SERIES = ("@series-1", "@series-2", "@series-3", "@series-4", "@series-5", "@series-6")
@@ -50,7 +50,8 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
     """One axis in the page's style."""
     named = {"title": {"text": title, "standoff": 8}} if title else {}
     style = {
-        "tickangle": 0, "gridcolor": "@grid", "linecolor": "@axis", "tickcolor": "@axis", "zeroline": False, "showline": False,
+        "tickangle": 0, "gridcolor": "@grid", "linecolor": "@axis", "tickcolor": "@axis",
+        "zeroline": False, "showline": False,
         "automargin": True, "ticks": "outside", "ticklen": 3, "nticks": 7,
     }  # fmt: skip
     return {**style, **named, **more}
@@ -72,7 +73,7 @@ def figure(data: Sequence[Trace], height: int, **layout: Any) -> dict[str, Any]:
     return {"data": list(data), "layout": {**style, **layout}}
 
 
-def curve(x: Sequence[Any], y: Sequence[Number], name: str, colour: str, **line: Any) -> Trace:
+def curve(x: Sequence[Any], y: Row[Number], name: str, colour: str, **line: Any) -> Trace:
     """A line through the points; gaps where a value is missing."""
     return {
         "type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "name": text(name),
@@ -80,7 +81,7 @@ def curve(x: Sequence[Any], y: Sequence[Number], name: str, colour: str, **line:
     }  # fmt: skip
 
 
-def band(x: Sequence[Any], lower: Sequence[Number], upper: Sequence[Number], name: str, colour: str) -> list[Trace]:
+def band(x: Sequence[Any], lower: Row[Number], upper: Row[Number], name: str, colour: str) -> list[Trace]:
     """The area between two curves."""
     edge = {"width": 0, "color": colour}
     top = {**curve(x, upper, f"{name}, upper", colour), "line": edge}
@@ -96,7 +97,7 @@ def upright(x: Any, colour: str = "@axis") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def times(labels: Sequence[str] | None) -> list[str] | None:
+def times(labels: Row[str] | None) -> list[str] | None:
     """The labels if plotly can place them on a time axis, else None."""
     try:
         for label in labels or ():

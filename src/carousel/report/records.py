@@ -1,24 +1,36 @@
 """Records: frozen dataclasses that check every field against its annotation, and travel as JSON.
 
-A field may be annotated str, int, bool, float, `Number`, `Setting`, another record, `X | None`, `tuple[X, ...]`,
-`dict[str, X]` or a `Literal`. Arrays and NumPy scalars are taken for the plain values they hold. In a `Number`,
-NaN and the infinities become None (null in JSON); in a plain float they are an error.
+A field may be annotated str, int, bool, float, `Number`, `Setting`, another record, `X | None`, `Row[X]` (a list,
+tuple or array, kept as a tuple), `dict[str, X]` or a `Literal`. NumPy scalars are taken for the plain values they hold.
+In a `Number`, NaN and the infinities become None (null in JSON); in a plain float they are an error.
 """
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, fields
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 from carousel.report.errors import ReportError
 
 Number = float | None
 Setting = Any  # whatever JSON can hold: the settings of a run are written down as they are
 _MAX_DEPTH = 20
-_Row = TypeVar("_Row", bound="Record")
+_Item_co = TypeVar("_Item_co", covariant=True)
+_Kind = TypeVar("_Kind", bound="Record")
+
+
+class Row(Protocol[_Item_co]):
+    """What a list, a tuple and an array have in common; a record keeps it as a tuple."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[_Item_co]: ...
+    @overload
+    def __getitem__(self, key: int, /) -> _Item_co: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> "Row[_Item_co]": ...
 
 
 class Record:
@@ -45,7 +57,7 @@ def convert(value: Any, kind: Any, where: str) -> Any:
     if get_origin(kind) in (UnionType, Union):
         (inner,) = (choice for choice in get_args(kind) if choice is not NoneType)
         return None if value is None else convert(value, inner, where)
-    if isinstance(kind, type) and is_dataclass(kind):
+    if isinstance(kind, type) and issubclass(kind, Record):
         return value if isinstance(value, kind) else _record(value, kind, where)
     return _CONVERTERS[get_origin(kind) or kind](value, kind, where)
 
@@ -103,7 +115,7 @@ def _choice(value: Any, kind: Any, where: str) -> Any:
 
 
 _CONVERTERS: dict[Any, Callable[[Any, Any, str], Any]] = {
-    str: _exact, int: _exact, bool: _exact, float: _float, tuple: _tuple, dict: _dict, Literal: _choice,
+    str: _exact, int: _exact, bool: _exact, float: _float, Row: _tuple, dict: _dict, Literal: _choice,
 }  # fmt: skip
 
 
@@ -121,7 +133,7 @@ def _setting(value: Any, where: str, depth: int = 0) -> Any:
     return str(value)
 
 
-def _record(value: Any, kind: type[_Row], where: str) -> _Row:
+def _record(value: Any, kind: type[_Kind], where: str) -> _Kind:
     if not isinstance(value, Mapping):
         raise _refuse(value, f"a {kind.__name__}", where)
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
@@ -143,7 +155,7 @@ def _fields(record: Any) -> dict[str, Any]:
     return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
-def loads(text: str, kind: type[_Row], *, format: int) -> _Row:
+def loads(text: str, kind: type[_Kind], *, format: int) -> _Kind:
     """The record in that JSON text.
 
     Raises:

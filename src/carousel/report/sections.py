@@ -114,14 +114,20 @@ def _results(findings: Findings) -> Section:
     ordered = sorted(results.scores, key=lambda row: _rank(row.values[results.metric], results.lower_is_better))
     widest = max((abs(row.values[results.metric] or 0.0) for row in ordered), default=0.0)
     rows = tuple(
-        (row.name + (" (this model)" if row.is_model else ""), _bar(row.values[results.metric], widest, row is ordered[0]))
+        (
+            row.name + (" (this model)" if row.is_model else ""),
+            _bar(row.values[results.metric], widest, row is ordered[0]),
+        )
         + tuple(number(row.values.get(name)) for name in metrics[1:])
         for row in ordered
     )
     marked = next(index for index, row in enumerate(ordered) if row.is_model)
     better = "lower" if results.lower_is_better else "higher"
-    lead = f"Measured on {results.measured_on}. The metric that decides is {results.metric}: {better} is better. The best comes first."
-    return Section("results", "Results against baselines", lead, tables=(Table("Results", ("", *metrics), rows, marked),))
+    decides = f"The metric that decides is {results.metric}: {better} is better."
+    lead = f"Measured on {results.measured_on}. {decides} The best comes first."
+    return Section(
+        "results", "Results against baselines", lead, tables=(Table("Results", ("", *metrics), rows, marked),)
+    )
 
 
 def _rank(value: Number, lower_is_better: bool) -> float:
@@ -144,7 +150,11 @@ def _forecast(findings: Findings) -> Iterable[Section]:
     drawings = _drawn(error_by_horizon(found), coverage_by_horizon(found))
     if drawings:
         rows = tuple(
-            (f"{percent(row.level)} interval", percent(_mean(row.observed)), number(_mean(row.width) if row.width else None))
+            (
+                f"{percent(row.level)} interval",
+                percent(_mean(row.observed)),
+                number(_mean(row.width) if row.width else None),
+            )
             for row in sorted(found.coverage, key=lambda row: -row.level)
         )
         table = Table("Coverage over all steps", ("Nominal", "Observed coverage", "Mean width"), rows)

@@ -96,5 +96,7 @@ def _what_to_try(learning: Learning) -> str:
         return "The validation loss was still falling when training ended: train for more epochs first."
     best = min(row.validation or 0.0 for row in measured)
     if (measured[-1].validation or 0.0) > 1.05 * best:
-        return "The model overfits (its validation loss rises after the best epoch): try more data, dropout, or fewer units."
-    return "The validation loss has levelled off: try a longer context, further input columns, or another learning rate."
+        return "The model overfits (its validation loss rises again): try more data, dropout, or fewer units."
+    return (
+        "The validation loss has levelled off: try a longer context, further input columns, or another learning rate."
+    )

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from carousel.report.records import Number
+from carousel.report.records import Number, Row
 
 _SMALL, _LARGE = 1e-3, 1e6
 _PERCENT = "\u202f%"
@@ -77,7 +77,7 @@ def moment(iso: str) -> str:
     return f"{time.day} {time:%B %Y, %H:%M} {time.tzname() or ''}".strip()
 
 
-def listed(words: tuple[str, ...], at_most: int = 12) -> str:
+def listed(words: Row[str], at_most: int = 12) -> str:
     """'a, b and c'; a long list is cut and says how many are left out."""
     if len(words) > at_most:
         return ", ".join(words[:at_most]) + f" and {count(len(words) - at_most)} more"
