@@ -41,9 +41,10 @@ def padded(x: Tensor, lengths: object, reset: object, batch_first: bool) -> Ragg
     """A padded batch or one sequence; lengths and reset may be anything that becomes a tensor."""
     batched = x.dim() == 3  # noqa: PLR2004
     time_major = x.transpose(0, 1) if batched and batch_first else x if batched else x.unsqueeze(1)
+    sizes = _lengths(lengths, time_major, batched)
     return Ragged(
-        time_major,
-        _lengths(lengths, time_major, batched),
+        time_major if sizes is None else time_major.masked_fill(_behind(sizes, time_major), 0),
+        sizes,
         _reset(reset, time_major, batched, batch_first),
         None,
         batched,
@@ -59,6 +60,12 @@ def _lengths(lengths: object, x: Tensor, batched: bool) -> Tensor | None:
     if not torch.compiler.is_compiling():
         shapes.check_length_values(tensor, x.shape[0])
     return tensor.to(torch.int64)
+
+
+def _behind(lengths: Tensor, x: Tensor) -> Tensor:
+    """Which steps (time, batch, 1) lie behind a sequence's end: padding may hold anything, NaN too."""
+    steps = torch.arange(x.shape[0], device=x.device)
+    return (steps.unsqueeze(1) >= lengths).unsqueeze(2)
 
 
 def _reset(reset: object, x: Tensor, batched: bool, batch_first: bool) -> Tensor | None:

@@ -229,13 +229,13 @@ class LSTM(nn.RNNBase):
                 output, state = layer.run(operands)
                 outputs.append(output)
                 last.append(state)
-            x = self._between(x, torch.cat(outputs, dim=2) if self.bidirectional else outputs[0], ragged, number)
+            x = self._between(x, torch.cat(outputs, dim=2) if self.bidirectional else outputs[0], number)
         return x, last
 
-    def _between(self, x: Tensor, output: Tensor, ragged: inputs.Ragged, number: int) -> Tensor:
+    def _between(self, x: Tensor, output: Tensor, number: int) -> Tensor:
         """What a layer hands on: residual connection, and dropout if it is not the last."""
         if self.residual and x.shape == output.shape:
-            output = output + (x if ragged.lengths is None else x * _within(ragged.lengths, x))
+            output = output + x
         if number < self.num_layers - 1 and self.dropout:
             return F.dropout(output, self.dropout, self.training)
         return output
@@ -288,9 +288,3 @@ def _batched_state(hx: Sequence[StateTensor], batched: bool) -> Sequence[StateTe
         got = ", ".join(f"{tensor.dim()}-D" for tensor in tensors)
         raise RuntimeError(f"For {kind} input, hx and cx should also be {dims}-D but got ({got}) tensors")
     return hx if batched else map_state(hx, lambda tensor: tensor.unsqueeze(1))
-
-
-def _within(lengths: Tensor, x: Tensor) -> Tensor:
-    """1 at steps before a sequence's end, else 0: (time, batch, 1)."""
-    steps = torch.arange(x.shape[0], device=x.device)
-    return (steps.unsqueeze(1) < lengths).unsqueeze(2).to(x.dtype)

@@ -99,11 +99,14 @@ def _floating(tensors) -> list[Tensor]:  # type: ignore[no-untyped-def]
 
 
 def _owned(operands: Operands, state: State) -> list[Tensor]:
-    """The state as tensors that share no memory with the operands: an operator may not return its input."""
-    given = {t.data_ptr() for t in operands.state if t is not None}
-    empty = operands.gates.new_empty(operands.gates.shape[1], 0)
-    tensors = [empty if s is None else s for s in state]
-    return [t.clone() if t.data_ptr() in given else t for t in tensors]
+    """The state as tensors that share no memory with the operands or each other: an operator returns neither its input nor a tensor twice."""
+    seen = {t.data_ptr() for t in operands.state if t is not None}
+    owned = []
+    for part in state:
+        tensor = operands.gates.new_empty(operands.gates.shape[1], 0) if part is None else part
+        owned.append(tensor.clone() if tensor.data_ptr() in seen else tensor)
+        seen.add(tensor.data_ptr())
+    return owned
 
 
 def _tracing(tensors) -> bool:  # type: ignore[no-untyped-def]

@@ -1,7 +1,7 @@
 """The oracle: every cell in plain torch, one line an equation, gradients by autograd. It refuses nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -93,6 +93,7 @@ def step(
 
 def unroll(cell: Cell, operands: Operands) -> Iterator[tuple[int, Moment, State]]:
     """Run a cell over time, yielding (t, what the step computed, the state after it) in the order of the loop."""
+    operands = _without_padding(operands)
     state = _widened(operands.state)
     fresh = _widened(operands.steps.fresh) if operands.steps.fresh else None
     for t in _order(operands.gates.shape[0], operands.steps):
@@ -183,9 +184,18 @@ def _reset(state: State, fresh: State | None, steps: Steps, t: int) -> State:
     at = t + 1 if steps.reverse else t
     if steps.reset is None or at == steps.reset.shape[0]:
         return state
-    begins = steps.reset[at].unsqueeze(1)
+    begins = steps.reset[at] if steps.lengths is None else steps.reset[at] & (at < steps.lengths)
     back = fresh or State(*(None if s is None else torch.zeros_like(s) for s in state))  # type: ignore[arg-type]
-    return _where(begins.squeeze(1), back, state)
+    return _where(begins, back, state)
+
+
+def _without_padding(operands: Operands) -> Operands:
+    """Zeros for the pre-activations behind a row's end: what lies there, even NaN, must not reach a gradient."""
+    gates, lengths = operands.gates, operands.steps.lengths
+    if lengths is None:
+        return operands
+    behind = torch.arange(gates.shape[0], device=gates.device).unsqueeze(1) >= lengths
+    return replace(operands, gates=gates.masked_fill(behind.unsqueeze(2), 0))
 
 
 def _where(rows: Tensor, new: State, old: State) -> State:
