@@ -1,0 +1,16 @@
+"""Studies: for each kind of estimator, how its files are read and what is found on its held-out part."""
+
+from carousel.cli.studies.base import Study
+from carousel.cli.studies.supervised import SupervisedStudy
+from carousel.tasks import SequenceEstimator
+from carousel.tasks.supervised import SupervisedEstimator
+
+STUDIES: dict[type[SequenceEstimator], type[Study]] = {SupervisedEstimator: SupervisedStudy}
+
+
+def study_of(kind: type[SequenceEstimator]) -> type[Study]:
+    """The study of an estimator's class."""
+    return next(study for base, study in STUDIES.items() if issubclass(kind, base))
+
+
+__all__ = ["STUDIES", "Study", "study_of"]
