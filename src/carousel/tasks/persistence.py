@@ -25,6 +25,8 @@ from carousel.tasks.registry import ESTIMATORS
 
 FORMAT = 1
 CONFIG, PREPROCESSING, WEIGHTS, HISTORY = "config.json", "preprocessing.json", "model.safetensors", "history.json"
+CHECKPOINT = "checkpoint.safetensors"
+"""The file of a run whose training goes on; it marks a directory as a run before the first `save`."""
 LARGEST_JSON = 64 * 2**20
 
 
@@ -92,7 +94,8 @@ def _write(estimator: SequenceEstimator, folder: Path) -> None:
 def _check_target(target: Path) -> None:
     if target.exists() and not target.is_dir():
         raise FileExistsError(f"{target} is a file; give a directory")
-    if target.is_dir() and any(target.iterdir()) and not (target / CONFIG).exists():
+    is_run = any((target / name).exists() for name in (CONFIG, CHECKPOINT))
+    if target.is_dir() and any(target.iterdir()) and not is_run:
         raise FileExistsError(f"{target} holds files but no {CONFIG}, so it is no run; give a new or empty directory")
 
 
