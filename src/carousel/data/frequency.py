@@ -55,15 +55,9 @@ class Frequency:
             days = times.astype("M8[D]")
             return np.busday_count(days[0], days).astype(np.float64) / self.count
         if self.unit == "month":
-            return self._months(times)
+            months = times.astype("M8[M]")
+            return (months - months[0]).astype(np.float64) / self.count
         return (times - times[0]).astype(np.float64) / self.count
-
-    def _months(self, times: Times) -> NDArray[np.float64]:
-        """Count months; a time that is not on the first one's day and hour is half a step off."""
-        months = times.astype("M8[M]")
-        steps = (months - months[0]).astype(np.float64) / self.count
-        expected = self.after(times[0], steps.astype(np.int64))
-        return np.where(times == expected, steps, np.floor(steps) + 0.5)
 
     def after(self, time: Any, steps: NDArray[np.int64]) -> Times:
         """Return the times that are so many steps after a time, (steps,)."""
