@@ -1,6 +1,6 @@
 """The vocabulary of a cell: frozen dataclasses that check themselves and answer questions."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from carousel.cells.squash import SQUASHES
@@ -77,21 +77,46 @@ class Cell:
     norm: Literal["ba2016", "torch_sample"] | None = None
     source: str = ""
 
+    learned: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """Names of the gates that own weights, in project order."""
+    recurrent: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """Names of the learned gates into which the hidden or cell state recurs."""
+    peepholes: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """Names of the gates with a vector peephole, in the order i f z o."""
+    sending: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """Names of the gates whose last activations recur under full gate recurrence."""
+    state: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """Names of the tensors that a step hands to the next one."""
+
     def __post_init__(self) -> None:
+        self._check()
+        learned = tuple(name for name in ORDER if isinstance(getattr(self, name), Gate))
+        derived = {
+            "learned": learned,
+            "recurrent": tuple(name for name in learned if self.gate(name).recurrent),
+            "peepholes": tuple(name for name in learned if self.gate(name).peephole),
+            "sending": tuple(name for name in learned if name != "candidate"),
+            "state": ("hidden", "cell", "gates") if self.full_gate_recurrence else ("hidden", "cell"),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+        if self.full_gate_recurrence and not self.sending:
+            raise CellError("full_gate_recurrence needs at least one learned gate among input, forget and output")
+        if self.projection and len({self.gate(name).recurrent for name in self.recurrent}) > 1:
+            raise CellError("a cell whose gates read both h and c cannot have a projection: h and c differ in size")
+
+    def _check(self) -> None:
         for name in ORDER:
             _check_gate(name, getattr(self, name))
         _one_of("squash", self.squash, tuple(SQUASHES))
         _one_of("norm", self.norm, (*NORMS, None))
         for gate in (self.input, self.forget):
             if isinstance(gate, Complement) and not isinstance(getattr(self, gate.of), Gate):
-                raise CellError(f"a gate is the complement of {gate.of}, which is not learned: {gate.of} must be a Gate")
+                raise CellError(
+                    f"a gate is the complement of {gate.of}, which is not learned: {gate.of} must be a Gate"
+                )
         if type(self.block) is not int or self.block < 1:
             raise CellError(f"block is {self.block!r}; it counts the cells that share their gates: 1 or more")
-        if self.full_gate_recurrence and not self.sending:
-            raise CellError("full_gate_recurrence needs at least one learned gate among input, forget and output")
-        reads = {self.gate(name).recurrent for name in self.recurrent}
-        if self.projection and len(reads) > 1:
-            raise CellError("a cell whose gates read both h and c cannot have a projection: h and c differ in size")
 
     def gate(self, name: str) -> Gate:
         """The learned gate of that name; CellError if it is open or a complement."""
@@ -101,38 +126,13 @@ class Cell:
         return gate
 
     @property
-    def learned(self) -> tuple[str, ...]:
-        """Names of the gates that own weights, in project order."""
-        return tuple(name for name in ORDER if isinstance(getattr(self, name), Gate))
-
-    @property
-    def recurrent(self) -> tuple[str, ...]:
-        """Names of the learned gates into which the hidden or cell state recurs."""
-        return tuple(name for name in self.learned if self.gate(name).recurrent)
-
-    @property
-    def peepholes(self) -> tuple[str, ...]:
-        """Names of the gates with a vector peephole, in the order i f z o."""
-        return tuple(name for name in self.learned if self.gate(name).peephole)
-
-    @property
-    def sending(self) -> tuple[str, ...]:
-        """Names of the gates whose last activations recur under full gate recurrence."""
-        return tuple(name for name in self.learned if name != "candidate")
-
-    @property
-    def state(self) -> tuple[str, ...]:
-        """Names of the tensors that a step hands to the next one."""
-        return ("hidden", "cell", "gates") if self.full_gate_recurrence else ("hidden", "cell")
-
-    @property
     def reads_cell(self) -> bool:
         """Whether R multiplies the cell state anywhere (the matrix-form peephole)."""
         return any(self.gate(name).recurrent == "cell" for name in self.recurrent)
 
     def with_options(self, **changes: object) -> "Cell":
         """The same cell with some fields replaced; unknown names raise CellError."""
-        known = {field.name for field in fields(self)}
+        known = {each.name for each in fields(self) if each.init}
         if unknown := set(changes) - known:
             raise CellError(f"a cell has no {sorted(unknown)}; it has {sorted(known)}")
         return replace(self, **changes)  # type: ignore[arg-type]
@@ -149,4 +149,3 @@ def _check_gate(name: str, gate: object) -> None:
             raise CellError(f"{name} is the complement of {gate.of}; only input and forget complement each other")
     if isinstance(gate, Gate) and gate.peephole == "current" and name != "output":
         raise CellError(f"the {name} gate peeps at the current cell state, which it helps to make: only output can")
-

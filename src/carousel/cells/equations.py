@@ -27,11 +27,13 @@ class _Script:
         return f"{self.norm}({argument})" if on else argument
 
 
-_TEX = _Script(
-    r" \odot ", "_{{{}}}", {name: squash.latex for name, squash in SQUASHES.items()}, r"\mathrm{LN}", "t-1"
-)
+_TEX = _Script(r" \odot ", "_{{{}}}", {name: squash.latex for name, squash in SQUASHES.items()}, r"\mathrm{LN}", "t-1")
 _TEXT = _Script(
-    " ⊙ ", "_{}", {name: "" if name == "identity" else "σ" if name == "sigmoid" else name for name in SQUASHES}, "LN", "{t-1}"
+    " ⊙ ",
+    "_{}",
+    {name: "" if name == "identity" else "σ" if name == "sigmoid" else name for name in SQUASHES},
+    "LN",
+    "{t-1}",
 )
 
 
@@ -68,7 +70,8 @@ def _terms(cell: Cell, name: str, script: _Script) -> list[str]:
         terms.append(script.normalised(bool(cell.norm), f"{script.symbol('R', letter)} {reads}"))
     if cell.full_gate_recurrence and name != "candidate":
         terms += [
-            f"{script.symbol('G', letter + SYMBOLS[other])} {script.symbol(SYMBOLS[other], last)}" for other in cell.sending
+            f"{script.symbol('G', letter + SYMBOLS[other])} {script.symbol(SYMBOLS[other], last)}"
+            for other in cell.sending
         ]
     if gate.peephole:
         seen = script.symbol("c", "t" if gate.peephole == "current" else last)

@@ -38,7 +38,9 @@ def units(cell: Cell, gate: str, hidden: int) -> int:
 
 def rows(cell: Cell, hidden: int, predecessors: int = 1) -> dict[str, slice]:
     """Where each learned gate lies in the pre-activations; on a grid, "forget" spans all its copies."""
-    return _spans({gate: units(cell, gate, hidden) * (predecessors if gate == "forget" else 1) for gate in cell.learned})
+    return _spans(
+        {gate: units(cell, gate, hidden) * (predecessors if gate == "forget" else 1) for gate in cell.learned}
+    )
 
 
 def recurrent_rows(cell: Cell, hidden: int) -> dict[str, slice]:

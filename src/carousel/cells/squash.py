@@ -23,7 +23,14 @@ SQUASHES = {
         Squash("identity", "", "x", "1", "linear", "Affine"),
         Squash("g1997", "g", "4 sigmoid(x) - 2", "(4 - y²) / 4"),
         Squash("h1997", "h", "2 sigmoid(x) - 1", "(1 - y²) / 2"),
-        Squash("hard_sigmoid", r"\bar{\sigma}", "min(max(x + 3, 0), 6) / 6", "1/6 where 0 < y < 1, else 0", "hard_sigmoid", "HardSigmoid"),
+        Squash(
+            "hard_sigmoid",
+            r"\bar{\sigma}",
+            "min(max(x + 3, 0), 6) / 6",
+            "1/6 where 0 < y < 1, else 0",
+            "hard_sigmoid",
+            "HardSigmoid",
+        ),
         Squash("softsign", r"\mathrm{softsign}", "x / (1 + |x|)", "(1 - |y|)²", "softsign", "Softsign"),
         Squash("relu", r"\mathrm{relu}", "max(x, 0)", "1 where y > 0, else 0", "relu", "Relu"),
     )

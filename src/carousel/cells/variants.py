@@ -47,7 +47,9 @@ def find(cell: str | Cell) -> Cell:
         raise CellError(f"cell is {cell!r}; it can be a name ({', '.join(VARIANTS)}) or a carousel.Cell")
     name = ALIASES.get(cell.lower(), cell.lower())
     if name not in VARIANTS:
-        raise CellError(f"no cell is called {cell!r}; the table has {', '.join(VARIANTS)}, and {', '.join(ALIASES)} for short")
+        raise CellError(
+            f"no cell is called {cell!r}; the table has {', '.join(VARIANTS)}, and {', '.join(ALIASES)} for short"
+        )
     return VARIANTS[name]
 
 

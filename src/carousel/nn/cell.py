@@ -101,7 +101,10 @@ class LSTMCell(nn.RNNCellBase):
         widths = self._shape.state_widths()
         if len(hx) not in (2, len(widths)):
             raise RuntimeError(f"hx must hold {len(widths)} tensors ({', '.join(widths)}), got {len(hx)}")
-        parts = [_checked(at, part, width, x, batched) for at, (part, width) in enumerate(zip(hx, widths.values(), strict=False))]
+        parts = [
+            _checked(at, part, width, x, batched)
+            for at, (part, width) in enumerate(zip(hx, widths.values(), strict=False))
+        ]
         missing = list(widths.values())[len(parts) :]
         return State(*parts, *(x.new_zeros(x.shape[0], width) for width in missing))
 
@@ -111,7 +114,9 @@ def _checked(at: int, part: Tensor, width: int, x: Tensor, batched: bool) -> Ten
         raise ValueError(f"LSTMCell: Expected hx[{at}] to be 1D or 2D, got {part.dim()}D instead")
     rows = part if batched else part.unsqueeze(0)
     if rows.dim() != 2:  # noqa: PLR2004
-        raise RuntimeError(f"hx[{at}] is {part.dim()}-D beside a {x.dim() if batched else 1}-D input; give both a batch axis or neither")
+        raise RuntimeError(
+            f"hx[{at}] is {part.dim()}-D beside a {x.dim() if batched else 1}-D input; give both a batch axis or neither"
+        )
     if rows.shape[0] != x.shape[0]:
         raise RuntimeError(f"Input batch size {x.shape[0]} doesn't match hidden{at} batch size {rows.shape[0]}")
     if rows.shape[1] != width:

@@ -57,7 +57,12 @@ def chrono(shape: LayerShape, named: "Mapping[str, Tensor]", *, span: int = CHRO
             _set_bias(shape, named, gate, value)
 
 
-INITIALIZERS: dict[str, Initializer] = {"torch": torch_uniform, "keras": keras, "orthogonal": orthogonal, "chrono": chrono}
+INITIALIZERS: dict[str, Initializer] = {
+    "torch": torch_uniform,
+    "keras": keras,
+    "orthogonal": orthogonal,
+    "chrono": chrono,
+}
 
 
 def initializer(init: str | Initializer) -> Initializer:
@@ -71,7 +76,9 @@ def initializer(init: str | Initializer) -> Initializer:
     if name == "chrono" and span.isdigit() and int(span) > 1:
         return lambda shape, named: chrono(shape, named, span=int(span))
     if name not in INITIALIZERS or span:
-        raise ValueError(f'init is {init!r}; it can be {", ".join(INITIALIZERS)}, "chrono:SPAN" (2 or more), or a function')
+        raise ValueError(
+            f'init is {init!r}; it can be {", ".join(INITIALIZERS)}, "chrono:SPAN" (2 or more), or a function'
+        )
     return INITIALIZERS[name]
 
 
@@ -91,7 +98,9 @@ def _drawn(named: "Mapping[str, Tensor]") -> list[str]:
 
 def _fixed(named: "Mapping[str, Tensor]") -> None:
     for name in set(named) - set(_drawn(named)):
-        nn.init.ones_(named[name]) if name.startswith("ln_") and name.endswith("_weight") else nn.init.zeros_(named[name])
+        nn.init.ones_(named[name]) if name.startswith("ln_") and name.endswith("_weight") else nn.init.zeros_(
+            named[name]
+        )
 
 
 @torch.no_grad()

@@ -23,7 +23,9 @@ class Ragged(NamedTuple):
         if self.packed is not None:
             assert self.lengths is not None
             packed = pack_padded_sequence(output, self.lengths.cpu())
-            return PackedSequence(packed.data, self.packed.batch_sizes, self.packed.sorted_indices, self.packed.unsorted_indices)
+            return PackedSequence(
+                packed.data, self.packed.batch_sizes, self.packed.sorted_indices, self.packed.unsorted_indices
+            )
         if not self.batched:
             return output.squeeze(1)
         return output.transpose(0, 1) if batch_first else output

@@ -28,12 +28,19 @@ class Layer:
         fresh = self._fresh(gates)
         start = state or fresh or State(*(gates.new_zeros(gates.shape[1], width) for width in widths.values()))
         steps = Steps(lengths, reset, fresh if reset is not None else None, self.reverse)
-        return Operands(gates, start, self.weights.recurrent(R), steps, self.regularization.noise(gates, widths, self.training))
+        return Operands(
+            gates, start, self.weights.recurrent(R), steps, self.regularization.noise(gates, widths, self.training)
+        )
 
     def run(self, operands: Operands) -> tuple[Tensor, State]:
         """Outputs (time, batch, output) and the state after each sequence's last step."""
         return recurrence(
-            self.weights.shape.cell, operands.gates, operands.weights, operands.state, steps=operands.steps, noise=operands.noise
+            self.weights.shape.cell,
+            operands.gates,
+            operands.weights,
+            operands.state,
+            steps=operands.steps,
+            noise=operands.noise,
         )
 
     def trace(self, operands: Operands) -> dict[str, list[Tensor]]:

@@ -16,7 +16,9 @@ def last_output(
     Returns (batch, directions * units). Raises ValueError if the output is not 3-D or its units are odd in two directions.
     """
     if output.dim() != 3:  # noqa: PLR2004
-        raise ValueError(f"output has shape {tuple(output.shape)}; expected (time, batch, units), or (batch, time, units)")
+        raise ValueError(
+            f"output has shape {tuple(output.shape)}; expected (time, batch, units), or (batch, time, units)"
+        )
     time_major = output.transpose(0, 1) if batch_first else output
     if time_major.shape[0] == 0:
         return output.new_zeros(time_major.shape[1:])

@@ -8,7 +8,15 @@ from torch import Tensor, nn
 from carousel.cells import Cell, layout
 from carousel.ops import Weights
 
-WEIGHTS = {"W": "weight_ih", "R": "weight_hh", "b": "bias_ih", "bias_hh": "bias_hh", "P": "weight_hr", "p": "weight_ch", "G": "weight_gh"}
+WEIGHTS = {
+    "W": "weight_ih",
+    "R": "weight_hh",
+    "b": "bias_ih",
+    "bias_hh": "bias_hh",
+    "P": "weight_hr",
+    "p": "weight_ch",
+    "G": "weight_gh",
+}
 NORMS = {"norm_input": "ln_ih", "norm_recurrent": "ln_hh", "norm_cell": "ln_ch"}
 INITIAL = {"hidden": "initial_h", "cell": "initial_c", "gates": "initial_g"}
 
@@ -31,7 +39,12 @@ class LayerShape:
     def parameters(self) -> dict[str, tuple[int, ...]]:
         """Parameter names without suffix, and their shapes, torch's own first and in torch's order."""
         roles = layout.parameters(self.cell, self.sizes)
-        shapes = {"W": roles["W"], "R": roles.get("R"), "b": roles["b"], "bias_hh": roles["R"][:1] if "R" in roles else None}
+        shapes = {
+            "W": roles["W"],
+            "R": roles.get("R"),
+            "b": roles["b"],
+            "bias_hh": roles["R"][:1] if "R" in roles else None,
+        }
         if not self.bias:
             shapes |= {"b": None, "bias_hh": None}
         shapes |= {role: roles.get(role) for role in ("P", "p", "G")}
@@ -45,7 +58,10 @@ class LayerShape:
 
     def empty(self, device: torch.device | str | None, dtype: torch.dtype | None) -> dict[str, nn.Parameter]:
         """Parameters with memory, without values."""
-        return {name: nn.Parameter(torch.empty(shape, device=device, dtype=dtype)) for name, shape in self.parameters().items()}
+        return {
+            name: nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+            for name, shape in self.parameters().items()
+        }
 
 
 @dataclass(frozen=True)

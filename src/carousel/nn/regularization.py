@@ -58,7 +58,9 @@ class Regularization:
     def noise(self, like: Tensor, widths: dict[str, int], training: bool) -> Noise:
         """The masks of one layer and direction for the sequences of `like` (time, batch, …)."""
         time, hidden, cell = like.shape[0], widths["hidden"], widths["cell"]
-        keep_h, keep_c = (self._zoneout(like, p, width, training) for p, width in zip(self.zoneout, (hidden, cell), strict=True))
+        keep_h, keep_c = (
+            self._zoneout(like, p, width, training) for p, width in zip(self.zoneout, (hidden, cell), strict=True)
+        )
         if not training or not self.recurrent.p:
             return Noise(keep_h, keep_c)
         if self.recurrent.per == "sequence":
@@ -95,4 +97,3 @@ def _dropout(what: str, value: float | Dropout) -> Dropout:
         return value
     _probability(what, value)
     return Dropout(float(value))
-

@@ -256,7 +256,9 @@ def _widths(hidden_size: object, num_layers: int) -> list[int] | None:
     if not hidden_size or not all(isinstance(width, int) for width in hidden_size):
         raise TypeError(f"hidden_size should be an int, or a list of one int a layer, got: {hidden_size!r}")
     if num_layers not in (1, len(hidden_size)):
-        raise ValueError(f"num_layers is {num_layers}, but hidden_size lists {len(hidden_size)} layers; leave num_layers out")
+        raise ValueError(
+            f"num_layers is {num_layers}, but hidden_size lists {len(hidden_size)} layers; leave num_layers out"
+        )
     return list(hidden_size)
 
 

@@ -37,7 +37,9 @@ class StateForm:
         Raises RuntimeError, as torch does, if a size, device or dtype disagrees.
         """
         if not isinstance(hx, tuple | list) or len(hx) not in (2, len(self.names)):
-            raise RuntimeError(f"hx must be a tuple of {len(self.names)} tensors ({', '.join(self.names)}), got {_kind(hx)}")
+            raise RuntimeError(
+                f"hx must be a tuple of {len(self.names)} tensors ({', '.join(self.names)}), got {_kind(hx)}"
+            )
         columns = [self._column(at, tensor, like) for at, tensor in enumerate(hx)]
         if len(hx) < len(self.names):
             columns.append([like.new_zeros(like.shape[1], layer.state_widths()["gates"]) for layer in self._each()])
@@ -63,8 +65,13 @@ class StateForm:
             expected = (len(self.layers) * self.directions, like.shape[1], widths[0])
             return list(_checked(at, given, expected, like).unbind(0))
         if isinstance(given, Tensor) or len(given) != len(widths):
-            raise RuntimeError(f"hx[{at}] must be {len(widths)} tensors, one a layer, because their widths differ: {widths}")
-        parts = (_checked(at, part, (self.directions, like.shape[1], width), like) for part, width in zip(given, widths, strict=True))
+            raise RuntimeError(
+                f"hx[{at}] must be {len(widths)} tensors, one a layer, because their widths differ: {widths}"
+            )
+        parts = (
+            _checked(at, part, (self.directions, like.shape[1], width), like)
+            for part, width in zip(given, widths, strict=True)
+        )
         return [row for part in parts for row in part.unbind(0)]
 
 
@@ -85,7 +92,9 @@ def _checked(at: int, tensor: StateTensor, expected: tuple[int, ...], like: Tens
             f"and hidden tensor at {tensor.device}"
         )
     if tensor.dtype != like.dtype and not torch.is_autocast_enabled(like.device.type):
-        raise RuntimeError(f"hidden[{at}] is {tensor.dtype} but the input is {like.dtype}; convert it: hidden.to({like.dtype})")
+        raise RuntimeError(
+            f"hidden[{at}] is {tensor.dtype} but the input is {like.dtype}; convert it: hidden.to({like.dtype})"
+        )
     return tensor
 
 

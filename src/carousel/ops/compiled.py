@@ -48,7 +48,10 @@ def _shapes(*arguments):  # type: ignore[no-untyped-def]
 @torch.library.impl("carousel::recurrence_backward", "CompositeExplicitAutograd")
 def _run_backward(gradients, *arguments):  # type: ignore[no-untyped-def]
     tensors = [t if t is None else t.detach().requires_grad_(t.is_floating_point()) for t in arguments[: len(_NAMES)]]
-    return [gradient.contiguous() for gradient in _gradients(gradients, tensors, arguments[len(_NAMES) :], create_graph=False)]
+    return [
+        gradient.contiguous()
+        for gradient in _gradients(gradients, tensors, arguments[len(_NAMES) :], create_graph=False)
+    ]
 
 
 @torch.library.register_fake("carousel::recurrence_backward")
@@ -81,7 +84,9 @@ def _gradients(gradients, tensors, rest, *, create_graph):  # type: ignore[no-un
         cell, operands = _decode((*tensors, *rest))
         outputs, state = pick(cell, operands).recurrence(cell, operands)
         results = [outputs, *(s for s in state if s is not None)]
-        pairs = [(result, gradient) for result, gradient in zip(results, gradients, strict=False) if result.requires_grad]
+        pairs = [
+            (result, gradient) for result, gradient in zip(results, gradients, strict=False) if result.requires_grad
+        ]
         wanted = _floating(tensors)
         return torch.autograd.grad(
             [result for result, _ in pairs], wanted, [gradient for _, gradient in pairs],
@@ -110,4 +115,7 @@ def _owned(operands: Operands, state: State) -> list[Tensor]:
 
 
 def _tracing(tensors) -> bool:  # type: ignore[no-untyped-def]
-    return any(isinstance(t, torch._subclasses.FakeTensor | torch._subclasses.functional_tensor.FunctionalTensor) for t in tensors)
+    return any(
+        isinstance(t, torch._subclasses.FakeTensor | torch._subclasses.functional_tensor.FunctionalTensor)
+        for t in tensors
+    )

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import torch
@@ -37,37 +39,39 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True)
 class _Grid:
-    """A cell over the states of its predecessors (one in a sequence): previous is (predecessors, batch, hidden, …)."""
+    """A cell at a point whose predecessors (one in a sequence) have the states previous[k] (batch, hidden, …)."""
 
     cell: Cell
-    pre: Tensor
-    previous: Tensor
+    parts: dict[str, Tensor]
+    previous: tuple[Tensor, ...]
     p: Tensor | None
 
-    def rows(self, gate: str) -> Tensor:
-        return self.pre[:, layout.rows(self.cell, self.previous.shape[2], self.previous.shape[0])[gate]]
-
-    def activation(self, gate: str, seen: Tensor) -> Tensor | None:
-        """squash(pre-activation + sum over the states it peeps at of p ⊙ c)."""
+    def activation(self, gate: str, seen: tuple[Tensor, ...]) -> Tensor | None:
+        """squash(pre-activation + sum over the states it peeps at of p ⊙ c); None if the gate is open."""
         if isinstance(getattr(self.cell, gate), Open):
             return None
-        pre = self.rows(gate)
-        if self.cell.gate(gate).peephole:
-            rows = range(*layout.peephole_rows(self.cell, self.previous.shape[0])[gate].indices(2**31))
-            pre = pre + sum(self.peep(row, state) for row, state in zip(rows, seen, strict=True))
+        pre = self.parts[gate]
+        for row, state in zip(self._peephole_rows(gate), seen, strict=False):
+            pre = pre + self._peep(row, state)
         return SQUASH[self.cell.gate(gate).squash](pre)
 
     def forget(self) -> list[Tensor | None]:
         """One forget gate a predecessor; each peeps at its own predecessor only."""
         if isinstance(self.cell.forget, Open):
-            return [None] * self.previous.shape[0]
-        pre = list(self.rows("forget").chunk(self.previous.shape[0], dim=1))
-        if self.cell.gate("forget").peephole:
-            first = layout.peephole_rows(self.cell, self.previous.shape[0])["forget"].start
-            pre = [pre_k + self.peep(first + k, self.previous[k]) for k, pre_k in enumerate(pre)]
-        return [SQUASH[self.cell.gate("forget").squash](pre_k) for pre_k in pre]
+            return [None] * len(self.previous)
+        copies = (
+            self.parts["forget"].chunk(len(self.previous), dim=1) if len(self.previous) > 1 else [self.parts["forget"]]
+        )
+        pre = list(copies)
+        for k, row in enumerate(self._peephole_rows("forget")):
+            pre[k] = pre[k] + self._peep(row, self.previous[k])
+        return [SQUASH[self.cell.forget.squash](pre_k) for pre_k in pre]  # type: ignore[union-attr]
 
-    def peep(self, row: int, state: Tensor) -> Tensor:
+    def _peephole_rows(self, gate: str) -> range:
+        rows = layout.peephole_rows(self.cell, len(self.previous)).get(gate, slice(0, 0))
+        return range(rows.start, rows.stop)
+
+    def _peep(self, row: int, state: Tensor) -> Tensor:
         """p ⊙ c, summed over the cells of a block: they share the gate, each with a peephole of its own."""
         assert self.p is not None
         p = self.p[row]
@@ -76,16 +80,22 @@ class _Grid:
 
 
 def step(
-    cell: Cell, pre: Tensor, previous: Tensor, p: Tensor | None = None, norm: Tensor | None = None, drop: Tensor | None = None
+    cell: Cell,
+    pre: Tensor,
+    previous: Tensor,
+    p: Tensor | None = None,
+    norm: Tensor | None = None,
+    drop: Tensor | None = None,
 ) -> Moment:
     """One step given the pre-activations: see `carousel.ops.step`. `drop` multiplies the candidate."""
-    grid = _Grid(cell, pre, previous, p)
+    states = previous.unbind(0)
+    grid = _Grid(cell, _parts(cell, pre, previous.shape[2], len(states)), states, p)
     i, f = _input_and_forget(grid)
-    z = grid.activation("candidate", previous)
+    z = grid.activation("candidate", states)
     z = z if drop is None or z is None else z * drop
-    c = sum(_gated(f_k, c_k) for f_k, c_k in zip(f, previous, strict=True)) + _gated(i, z)
+    c = reduce(add, (_gated(f_k, c_k) for f_k, c_k in zip(f, states, strict=True))) + _gated(i, z)
     c = _norm(c, norm) if cell.norm == "torch_sample" else c
-    o = grid.activation("output", c.unsqueeze(0) if _peeps_at_current(cell) else previous)
+    o = grid.activation("output", (c,) if _peeps_at_current(cell) else states)
     h = _gated(o, SQUASH[cell.squash](_norm(c, norm) if cell.norm == "ba2016" else c))
     forget = f[0] if len(f) == 1 or f[0] is None else torch.cat(f, dim=1)
     return Moment(h, c, {"input": i, "forget": forget, "candidate": z, "output": o})
@@ -96,9 +106,10 @@ def unroll(cell: Cell, operands: Operands) -> Iterator[tuple[int, Moment, State]
     operands = _without_padding(operands)
     state = _widened(operands.state)
     fresh = _widened(operands.steps.fresh) if operands.steps.fresh else None
-    for t in _order(operands.gates.shape[0], operands.steps):
+    gates = operands.gates.unbind(0)
+    for t in _order(len(gates), operands.steps):
         state = _reset(state, fresh, operands.steps, t)
-        moment = _advance(cell, operands, state, t)
+        moment = _advance(cell, operands, gates[t], state, t)
         new = State(*_zoned_out(operands.noise, moment, state, t), _sent(cell, moment.gates))
         state = new if operands.steps.lengths is None else _where(t < operands.steps.lengths, new, state)
         yield t, moment, state
@@ -115,10 +126,10 @@ def recurrence(cell: Cell, operands: Operands) -> tuple[Tensor, State]:
     return stacked.to(gates.dtype), State(*(None if s is None else s.to(gates.dtype) for s in state))  # type: ignore[arg-type]
 
 
-def _advance(cell: Cell, operands: Operands, state: State, t: int) -> Moment:
+def _advance(cell: Cell, operands: Operands, gates: Tensor, state: State, t: int) -> Moment:
     """Add what recurs to the pre-activations of step t, and take the step."""
     weights, noise = operands.weights, operands.noise
-    pre = operands.gates[t].to(state.cell.dtype)
+    pre = gates.to(state.cell.dtype)
     hidden = state.hidden if noise.drop_hidden is None else state.hidden * _at(noise.drop_hidden, t)
     pre = _recur(cell, pre, State(hidden, state.cell, state.gates), operands)
     drop = None if noise.drop_candidate is None else _at(noise.drop_candidate, t)
@@ -219,6 +230,12 @@ def _norm(value: Tensor, gain_and_bias: Tensor | None) -> Tensor:
     if value.dim() == 2:
         return F.layer_norm(value, value.shape[1:], gain, bias)
     return F.layer_norm(value.movedim(1, -1), gain.shape, gain, bias).movedim(-1, 1)
+
+
+def _parts(cell: Cell, pre: Tensor, hidden: int, predecessors: int) -> dict[str, Tensor]:
+    """The pre-activations of each learned gate."""
+    spans = layout.rows(cell, hidden, predecessors)
+    return dict(zip(spans, pre.split([span.stop - span.start for span in spans.values()], dim=1), strict=True))
 
 
 def _input_and_forget(grid: _Grid) -> tuple[Tensor | None, list[Tensor | None]]:

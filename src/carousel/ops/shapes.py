@@ -35,7 +35,9 @@ def check_lengths(lengths: Tensor | None, time: int, batch: int) -> None:
     if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
         raise TypeError(f"lengths are {lengths.dtype}; they count steps: pass integers, for instance torch.int64")
     if lengths.shape != (batch,):
-        raise ShapeError(f"lengths have shape {tuple(lengths.shape)}; expected one for each of the {batch} sequences: ({batch},)")
+        raise ShapeError(
+            f"lengths have shape {tuple(lengths.shape)}; expected one for each of the {batch} sequences: ({batch},)"
+        )
 
 
 def check_length_values(lengths: Tensor, time: int) -> None:
@@ -64,10 +66,14 @@ def check_step(cell: Cell, pre: Tensor, previous: Tensor) -> None:
         )
     predecessors, batch, hidden, *space = previous.shape
     if predecessors > 1 and (isinstance(cell.forget, Complement) or isinstance(cell.input, Complement)):
-        raise ShapeError(f"cell {name_of(cell)} couples its input and forget gate, which has no meaning with {predecessors} predecessors")
+        raise ShapeError(
+            f"cell {name_of(cell)} couples its input and forget gate, which has no meaning with {predecessors} predecessors"
+        )
     want = (batch, layout.total(layout.rows(cell, hidden, predecessors)), *space)
     if tuple(pre.shape) != want:
-        raise ShapeError(f"pre has shape {tuple(pre.shape)}; cell {name_of(cell)} with {predecessors} predecessors needs {want}")
+        raise ShapeError(
+            f"pre has shape {tuple(pre.shape)}; cell {name_of(cell)} with {predecessors} predecessors needs {want}"
+        )
 
 
 def _check_rows(cell: Cell, rows: int, hidden: int) -> None:
@@ -87,7 +93,9 @@ def _check_state(what: str, cell: Cell, operands: Operands, state: State) -> Non
             has = "lacks" if tensor is None else "has"
             raise ShapeError(f"the {what} {has} {name!r}; cell {name_of(cell)} carries {', '.join(cell.state)}")
         if tensor is not None and tuple(tensor.shape) != (batch, width):
-            raise ShapeError(f"the {what}'s {name} has shape {tuple(tensor.shape)}; expected (batch, units) = {(batch, width)}")
+            raise ShapeError(
+                f"the {what}'s {name} has shape {tuple(tensor.shape)}; expected (batch, units) = {(batch, width)}"
+            )
 
 
 def _check_weights(cell: Cell, operands: Operands) -> None:
@@ -99,7 +107,9 @@ def _check_weights(cell: Cell, operands: Operands) -> None:
         tensor = getattr(operands.weights, name)
         shape = None if tensor is None else tuple(tensor.shape)
         if shape != want.get(name):
-            raise ShapeError(f"{name} has shape {shape}; cell {name_of(cell)} of {operands.hidden} cells needs {want.get(name)}")
+            raise ShapeError(
+                f"{name} has shape {shape}; cell {name_of(cell)} of {operands.hidden} cells needs {want.get(name)}"
+            )
 
 
 def _check_masks(operands: Operands) -> None:
@@ -110,5 +120,9 @@ def _check_masks(operands: Operands) -> None:
         mask = getattr(operands.noise, name)
         if mask is None:
             continue
-        if mask.dim() != 3 or any(size not in (1, full) for size, full in zip(mask.shape, (time, batch, width), strict=True)):
-            raise ShapeError(f"{name} has shape {tuple(mask.shape)}; expected {(time, batch, width)}, or 1 along an axis")
+        if mask.dim() != 3 or any(
+            size not in (1, full) for size, full in zip(mask.shape, (time, batch, width), strict=True)
+        ):
+            raise ShapeError(
+                f"{name} has shape {tuple(mask.shape)}; expected {(time, batch, width)}, or 1 along an axis"
+            )
