@@ -164,3 +164,11 @@ def test_the_gradient_caption_says_how_far_it_reaches(values: tuple[float, ...],
     assert drawn is not None
     assert words in drawn.caption
     assert gradient_flow(replace(samples.memory(), gradients=())) is None
+
+
+@pytest.mark.parametrize(("smallest", "step"), [(0.5, "D2"), (1e-3, 1), (1e-14, 3)])
+def test_the_gradient_axis_has_labels_that_fit(smallest: float, step: int | str) -> None:
+    flow = report.GradientFlow("cell state", "a norm", (1.0, smallest))
+    drawn = gradient_flow(replace(samples.memory(), gradients=(flow,)))
+    assert drawn is not None
+    assert drawn.figure["layout"]["yaxis"]["dtick"] == step

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from carousel import report
+from carousel.report.sections import sections
 from tests.report import samples
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&</script>{{ 7*7 }}%{y}"
@@ -132,3 +133,13 @@ def test_bare_findings_make_a_page() -> None:
         cell=report.cell_findings("lstm"),
     )  # fmt: skip
     assert "Training failed" in report.render(bare)
+
+
+def test_results_are_ranked_and_what_is_not_finite_comes_last() -> None:
+    scores = [("broken", float("nan")), ("mean", 3.0), ("naive", 1.0), ("LSTM", 2.0)]
+    rows = tuple(report.Score(name, {"MAE": value}, is_model=name == "LSTM") for name, value in scores)
+    for lower_is_better, order in ((True, "naive LSTM mean broken"), (False, "mean LSTM naive broken")):
+        results = report.Results(rows, "MAE", lower_is_better)
+        (section,) = (part for part in sections(replace(samples.forecast(), results=results)) if part.name == "results")
+        assert [str(row[0]).removesuffix(" (this model)") for row in section.tables[0].rows] == order.split()
+        assert section.tables[0].marked == 1

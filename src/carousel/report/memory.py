@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from carousel.nn.state import map_state
 from carousel.report.errors import ReportError
 from carousel.report.findings import ActivationMap, GradientFlow, Line, MemoryFindings
 
@@ -173,7 +172,6 @@ def _flow_by_steps(layer: Any, x: Tensor, outputs: list[int]) -> tuple[GradientF
     for row in x[-MAX_LAGS:]:
         step = _batched(row.unsqueeze(0), layer, copies).requires_grad_()
         hidden, state = layer(step, state)
-        state = map_state(state, torch.clone)
         steps.append([step])
         cells.append([state[1]] if isinstance(state[1], Tensor) else list(state[1]))
     chosen = hidden.reshape(copies, -1)[range(copies), outputs].sum()

@@ -14,6 +14,7 @@ MARGIN = {"l": 52, "r": 64, "t": 24, "b": 40}
 GATE_SCALE = [[0, "@heat-0"], [0.5, "@heat-1"], [1, "@heat-2"]]
 STATE_SCALE = [[0, "@cold"], [0.5, "@heat-0"], [1, "@warm"]]
 SMALL = 0.01
+FEW_DECADES, MANY_DECADES = 2, 5
 
 
 def inside_the_memory(found: MemoryFindings) -> Drawing:
@@ -113,18 +114,20 @@ def gradient_flow(found: MemoryFindings) -> Drawing | None:
         keys.append(Key(row.name, colour))
     axes = {
         "xaxis": axis("steps back from the last"),
-        "yaxis": axis("gradient norm", type="log", tickformat="~g", nticks=6, dtick=_decades(found)),
+        "yaxis": axis("gradient norm", type="log", **_decades(found)),
     }
     meanings = " ".join(f"{row.name[0].upper() + row.name[1:]}: {row.meaning}." for row in found.gradients)
     caption = f"{_reach(found.gradients[0].name, found.gradients[0].values)} {meanings}"
     return Drawing("memory-gradient", "Gradient flow back in time", caption, figure(data, 300, **axes), tuple(keys))
 
 
-def _decades(found: MemoryFindings) -> int | str:
-    """The step between the labels: whole decades, or 1-2-5 where the values span less than two."""
+def _decades(found: MemoryFindings) -> dict[str, Any]:
+    """Labels at 1, 2, 5 of each decade, at each decade, or at powers of ten further apart, by how many there are."""
     values = [value for row in found.gradients for value in row.values if value]
     span = math.log10(max(values) / min(values)) if values else 0.0
-    return "D2" if span < 2 else max(1, round(span / 6))
+    if span > MANY_DECADES:
+        return {"dtick": round(span / MANY_DECADES) or 1, "exponentformat": "power"}
+    return {"dtick": 1 if span > FEW_DECADES else "D2", "tickformat": "~g"}
 
 
 def _reach(name: str, values: Row[Number]) -> str:

@@ -33,12 +33,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: headings and rows; the first entry of a row names it."""
+    """A table: headings and rows; the first entry of a row names it. `words`: its entries are text, not numbers."""
 
     name: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str | Bar, ...], ...]
     marked: int | None = None
+    words: bool = False
 
 
 @dataclass(frozen=True)
@@ -220,9 +221,9 @@ def _cell(findings: Findings) -> Section:
 
 def _settings(findings: Findings) -> Iterable[Section]:
     rows = tuple(_flat(findings.settings))
-    tables = [Table("Settings", ("Setting", "Value"), rows)] if rows else []
+    tables = [Table("Settings", ("Setting", "Value"), rows, words=True)] if rows else []
     if findings.versions:
-        tables.append(Table("Versions", ("Package", "Version"), tuple(findings.versions.items())))
+        tables.append(Table("Versions", ("Package", "Version"), tuple(findings.versions.items()), words=True))
     if tables:
         yield Section("settings", "Settings and versions", tables=tuple(tables))
 
