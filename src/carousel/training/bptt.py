@@ -111,10 +111,12 @@ class BPTT(Method, name="bptt"):
         entries: dict[int, dict[str, Any]] = {int(index): dict(entry) for index, entry in values["optimizer"].items()}
         for name, tensor in tensors.items():
             kind, index, *key = name.split(".", 2)
+            parameter = self._parameters[int(index)]
+            if tensor.ndim > 0 and tensor.shape != parameter.shape:
+                raise ValueError(f"'{name}' has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}")
             if kind == "optimizer":
                 entries[int(index)][key[0]] = tensor
             else:
-                parameter = self._parameters[int(index)]
                 parameter.grad = tensor.to(parameter.device)
         self._optimizer.load_state_dict({"state": entries, "param_groups": values["groups"]})
         self._scheduler.load_state_dict({**values["scheduler"], "lr_lambdas": [None]})
