@@ -134,6 +134,28 @@ def test_it_is_written_after_so_many_seconds(path: Path, monkeypatch: pytest.Mon
     assert seen == [1, 2, 3, 4, 5, 6, 6]
 
 
+def test_a_run_stopped_at_its_last_report_writes_no_second_checkpoint(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(Checkpoint, "write", lambda self, _: seen.append(self.method["done"]))
+    for report in fit(summer(), batches(), Scripted(), Plan(1, checkpoint=path)):
+        if report.stopped:
+            break
+    assert seen == [6]
+
+
+def test_the_best_weights_outlive_the_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter((1.0, 2.0, 3.0))
+    monkeypatch.setattr("carousel.training.run.validation_loss", lambda *_: next(losses))
+    plan, model = Plan(3, checkpoint=path), summer()
+    for report in fit(summer(), batches(), Scripted(), plan, validation=VALIDATION):
+        if report.update == 8:
+            break
+    list(fit(model, batches(), Scripted(), plan, validation=VALIDATION))
+    assert next(model.parameters()).unique().tolist() == [6]
+
+
 @pytest.mark.parametrize("keep", [0, 5, 100, 3000, -1])
 def test_a_truncated_checkpoint_is_refused(written: Path, keep: int) -> None:
     written.write_bytes(written.read_bytes()[:keep])
