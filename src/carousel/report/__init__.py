@@ -30,7 +30,7 @@ from carousel.report.findings import (
     summarise,
     to_json,
 )
-from carousel.report.memory import look_inside, look_inside_layer
+from carousel.report.memory import Labels, look_inside, look_inside_layer
 from carousel.report.page import render, write
 from carousel.report.verdict import Verdict, verdict
 
@@ -49,6 +49,7 @@ __all__ = [
     "Interval",
     "LabelExample",
     "LabelFindings",
+    "Labels",
     "Learning",
     "Line",
     "MemoryFindings",
