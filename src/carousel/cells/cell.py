@@ -5,8 +5,8 @@ from typing import Literal
 
 from carousel.cells.squash import SQUASHES
 
-ORDER = ("input", "forget", "candidate", "output")
-SYMBOLS = dict(zip(ORDER, "ifzo", strict=True))
+ORDER: tuple[str, ...] = ("input", "forget", "candidate", "output")
+SYMBOLS: dict[str, str] = dict(zip(ORDER, "ifzo", strict=True))
 NORMS = ("ba2016", "torch_sample")
 
 

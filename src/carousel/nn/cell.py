@@ -79,7 +79,7 @@ class LSTMCell(nn.RNNCellBase):
         """
         if input.dim() not in (1, 2):
             raise ValueError(f"LSTMCell: Expected input to be 1D or 2D, got {input.dim()}D instead")
-        batched = input.dim() == 2  # noqa: PLR2004
+        batched = input.dim() == 2
         x = input if batched else input.unsqueeze(0)
         if x.shape[1] != self.input_size:
             raise RuntimeError(f"input has inconsistent input_size: got {x.shape[1]} expected {self.input_size}")
@@ -113,9 +113,9 @@ def _checked(at: int, part: Tensor, width: int, x: Tensor, batched: bool) -> Ten
     if part.dim() not in (1, 2):
         raise ValueError(f"LSTMCell: Expected hx[{at}] to be 1D or 2D, got {part.dim()}D instead")
     rows = part if batched else part.unsqueeze(0)
-    if rows.dim() != 2:  # noqa: PLR2004
+    if rows.dim() != 2:
         raise RuntimeError(
-            f"hx[{at}] is {part.dim()}-D beside a {x.dim() if batched else 1}-D input; give both a batch axis or neither"
+            f"hx[{at}] is {part.dim()}-D beside a {2 if batched else 1}-D input; give both a batch axis or neither"
         )
     if rows.shape[0] != x.shape[0]:
         raise RuntimeError(f"Input batch size {x.shape[0]} doesn't match hidden{at} batch size {rows.shape[0]}")

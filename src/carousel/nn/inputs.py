@@ -41,7 +41,7 @@ def unpacked(x: PackedSequence, lengths: object, reset: object) -> Ragged:
 
 def padded(x: Tensor, lengths: object, reset: object, batch_first: bool) -> Ragged:
     """A padded batch or one sequence; lengths and reset may be anything that becomes a tensor."""
-    batched = x.dim() == 3  # noqa: PLR2004
+    batched = x.dim() == 3
     time_major = x.transpose(0, 1) if batched and batch_first else x if batched else x.unsqueeze(1)
     sizes = _lengths(lengths, time_major, batched)
     return Ragged(
@@ -76,7 +76,7 @@ def _reset(reset: object, x: Tensor, batched: bool, batch_first: bool) -> Tensor
     tensor = torch.as_tensor(reset, device=x.device)
     if not batched and tensor.dim() == 1:
         tensor = tensor.unsqueeze(1)
-    elif batched and batch_first and tensor.dim() == 2:  # noqa: PLR2004
+    elif batched and batch_first and tensor.dim() == 2:
         tensor = tensor.transpose(0, 1)
     shapes.check_reset(tensor, x.shape[0], x.shape[1])
     return tensor

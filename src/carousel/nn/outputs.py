@@ -13,9 +13,10 @@ def last_output(
     returned; `lengths` (batch,) are the true lengths. The forward half is taken at the last step, the
     backward half at the first, where it has seen the whole sequence. A sequence of no steps gives zeros.
 
-    Returns (batch, directions * units). Raises ValueError if the output is not 3-D or its units are odd in two directions.
+    Returns (batch, directions * units).
+    Raises ValueError if the output is not 3-D or its units are odd in two directions.
     """
-    if output.dim() != 3:  # noqa: PLR2004
+    if output.dim() != 3:
         raise ValueError(
             f"output has shape {tuple(output.shape)}; expected (time, batch, units), or (batch, time, units)"
         )

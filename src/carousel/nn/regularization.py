@@ -84,7 +84,7 @@ def regularization(
     Raises ValueError or TypeError if a probability is not a number in [0, 1].
     """
     pair = tuple(zoneout) if isinstance(zoneout, tuple | list) else (zoneout, zoneout)
-    if len(pair) != 2:  # noqa: PLR2004
+    if len(pair) != 2:
         raise ValueError(f"zoneout is {zoneout!r}; pass one probability, or two: (hidden, cell)")
     for p in pair:
         _probability("zoneout", p)

@@ -51,8 +51,9 @@ class LSTM(nn.RNNBase):
 
     Parameters of layer k are `weight_ih_lk` (rows, inputs), `weight_hh_lk` (rows of gates into which something
     recurs, output), `bias_ih_lk`, `bias_hh_lk`, `weight_hr_lk` (projection), and beyond torch `weight_ch_lk`
-    (peepholes, one row each in the order i f o), `weight_gh_lk` (full gate recurrence), `ln_{ih,hh,ch}_{weight,bias}_lk`
-    and `initial_{h,c}_lk`; the reverse direction adds `_reverse`. Gates lie in the order i f z o.
+    (peepholes, one row each in the order i f o), `weight_gh_lk` (full gate recurrence),
+    `ln_{ih,hh,ch}_{weight,bias}_lk` and `initial_{h,c}_lk`; the reverse direction adds `_reverse`. Gates lie in the
+    order i f z o.
 
     Raises ValueError or TypeError, with torch's words where it has them, if an argument is out of range.
     """
@@ -157,7 +158,7 @@ class LSTM(nn.RNNBase):
 
     def explain(self, input: Tensor | None = None) -> list[Choice]:
         """Which backend runs the first layer on such an input (or a small one), and why not the others."""
-        weight = self.weight_ih_l0
+        weight = next(self.parameters())
         probe = weight.new_zeros(2, 1, self.input_size) if input is None else input
         ragged, states = self._prepare(probe, None, None, None)
         operands = self._layer(0, reverse=False).operands(ragged.x, states[0] if states else None, None, None)

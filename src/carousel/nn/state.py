@@ -1,6 +1,6 @@
 """The state that a module takes and returns, and its parts for each layer and direction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,9 +75,8 @@ class StateForm:
         return [row for part in parts for row in part.unbind(0)]
 
 
-def map_state(hx: Sequence[StateTensor], change: object) -> tuple[StateTensor, ...]:
+def map_state(hx: Sequence[StateTensor], change: Callable[[Tensor], Tensor]) -> tuple[StateTensor, ...]:
     """The same state with a function applied to each tensor."""
-    assert callable(change)
     return tuple(change(part) if isinstance(part, Tensor) else tuple(change(p) for p in part) for part in hx)
 
 

@@ -6,6 +6,8 @@ directly, so that function transforms and higher derivatives see plain torch on 
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
 
 from carousel.cells import Cell, layout, row
 from carousel.ops.backend import pick
@@ -104,7 +106,7 @@ def _floating(tensors) -> list[Tensor]:  # type: ignore[no-untyped-def]
 
 
 def _owned(operands: Operands, state: State) -> list[Tensor]:
-    """The state as tensors that share no memory with the operands or each other: an operator returns neither its input nor a tensor twice."""
+    """The state sharing no memory: an operator returns neither its input nor a tensor twice."""
     seen = {t.data_ptr() for t in operands.state if t is not None}
     owned = []
     for part in state:
@@ -115,7 +117,4 @@ def _owned(operands: Operands, state: State) -> list[Tensor]:
 
 
 def _tracing(tensors) -> bool:  # type: ignore[no-untyped-def]
-    return any(
-        isinstance(t, torch._subclasses.FakeTensor | torch._subclasses.functional_tensor.FunctionalTensor)
-        for t in tensors
-    )
+    return any(isinstance(t, FakeTensor | FunctionalTensor) for t in tensors)

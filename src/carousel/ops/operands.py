@@ -33,8 +33,8 @@ class Steps(NamedTuple):
     """Which steps count: lengths (batch,) integers, reset (time, batch) booleans, and the direction.
 
     A row's steps at and after its length leave its state alone and output zeros, whatever gates and resets hold
-    there. A reset puts the state back to `fresh` (zeros if None) where a new sequence begins. In reverse a loop starts at each row's
-    last step, and a reset at t parts t-1 from t, as it does forwards.
+    there. A reset puts the state back to `fresh` (zeros if None) where a new sequence begins. In reverse a loop
+    starts at each row's last step, and a reset at t parts t-1 from t, as it does forwards.
     """
 
     lengths: Tensor | None = None

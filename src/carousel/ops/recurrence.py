@@ -8,6 +8,8 @@ from carousel.ops import compiled, shapes
 from carousel.ops.backend import pick
 from carousel.ops.operands import Noise, Operands, State, Steps, Weights, zero_state
 
+ALL_STEPS, NO_NOISE = Steps(), Noise()
+
 
 def recurrence(
     cell: str | Cell,
@@ -15,8 +17,8 @@ def recurrence(
     weights: Weights,
     state: State | None = None,
     *,
-    steps: Steps = Steps(),
-    noise: Noise = Noise(),
+    steps: Steps = ALL_STEPS,
+    noise: Noise = NO_NOISE,
 ) -> tuple[Tensor, State]:
     """Run a cell over time.
 

@@ -97,7 +97,7 @@ def step(
     c = _norm(c, norm) if cell.norm == "torch_sample" else c
     o = grid.activation("output", (c,) if _peeps_at_current(cell) else states)
     h = _gated(o, SQUASH[cell.squash](_norm(c, norm) if cell.norm == "ba2016" else c))
-    forget = f[0] if len(f) == 1 or f[0] is None else torch.cat(f, dim=1)
+    forget = f[0] if len(f) == 1 else _joined(f)
     return Moment(h, c, {"input": i, "forget": forget, "candidate": z, "output": o})
 
 
@@ -120,7 +120,7 @@ def recurrence(cell: Cell, operands: Operands) -> tuple[Tensor, State]:
     gates, lengths = operands.gates, operands.steps.lengths
     outputs: list[Tensor] = [gates.new_empty(0)] * gates.shape[0]
     state = operands.state
-    for t, _, state in unroll(cell, operands):  # noqa: B007
+    for t, _, state in unroll(cell, operands):
         outputs[t] = state.hidden if lengths is None else state.hidden * (t < lengths).unsqueeze(1)
     stacked = torch.stack(outputs) if outputs else gates.new_zeros(0, gates.shape[1], operands.output)
     return stacked.to(gates.dtype), State(*(None if s is None else s.to(gates.dtype) for s in state))  # type: ignore[arg-type]
@@ -236,6 +236,12 @@ def _parts(cell: Cell, pre: Tensor, hidden: int, predecessors: int) -> dict[str,
     """The pre-activations of each learned gate."""
     spans = layout.rows(cell, hidden, predecessors)
     return dict(zip(spans, pre.split([span.stop - span.start for span in spans.values()], dim=1), strict=True))
+
+
+def _joined(gates: list[Tensor | None]) -> Tensor | None:
+    """The gates of all predecessors, one after another; None if they are open."""
+    learned = [gate for gate in gates if gate is not None]
+    return torch.cat(learned, dim=1) if learned else None
 
 
 def _input_and_forget(grid: _Grid) -> tuple[Tensor | None, list[Tensor | None]]:

@@ -67,7 +67,7 @@ def check_step(cell: Cell, pre: Tensor, previous: Tensor) -> None:
     predecessors, batch, hidden, *space = previous.shape
     if predecessors > 1 and (isinstance(cell.forget, Complement) or isinstance(cell.input, Complement)):
         raise ShapeError(
-            f"cell {name_of(cell)} couples its input and forget gate, which has no meaning with {predecessors} predecessors"
+            f"cell {name_of(cell)} couples input and forget gate, which has no meaning for {predecessors} predecessors"
         )
     want = (batch, layout.total(layout.rows(cell, hidden, predecessors)), *space)
     if tuple(pre.shape) != want:
