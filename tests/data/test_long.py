@@ -71,3 +71,9 @@ def test_faults_are_named(frame: dict[str, list[object]], options: dict[str, obj
 def test_a_series_has_one_label(labels: list[str]) -> None:
     with pytest.raises(DataError, match="series 'a' of the frame has the labels .* in 'label'; give it one"):
         label_of_series(as_table({"id": ["a", "a"], "label": labels}), "id", "label")
+
+
+def test_rows_keep_their_order_within_a_series() -> None:
+    names = np.random.default_rng(0).integers(0, 3, 500)
+    found = from_long({"id": names.tolist(), "x": list(range(500))}, series="id")
+    assert all((np.diff(values[:, 0]) > 0).all() for values in found.values)
