@@ -20,6 +20,7 @@ from carousel.data import Batches
 from carousel.nn import LSTM
 from carousel.tasks.network import as_dtype
 from carousel.tasks.parameters import check_parameters, parameter
+from carousel.training.method import option_names
 
 _OWN_FIELDS = {"cell", "dropout", "bidirectional", "num_layers", "hidden_size", "input_size", "batch_first"}
 
@@ -105,6 +106,8 @@ class SequenceEstimator(BaseEstimator, ABC):
             for report in reports:
                 self._record(report)
                 yield report
+        except training.DivergenceError:
+            raise
         except Exception:
             self._forget()
             raise
@@ -113,10 +116,10 @@ class SequenceEstimator(BaseEstimator, ABC):
             network.eval()
 
     def _method(self) -> training.Method:
-        options = {"learning_rate": self.learning_rate, **(self.method_options or {})}
-        if self.method == "bptt":
-            options = {**self._method_defaults, **options}
-        return training.method_named(self.method, **options)
+        options = {"learning_rate": self.learning_rate, **self._method_defaults}
+        known = option_names(training.METHODS[self.method]) if self.method in training.METHODS else []
+        usual = {name: value for name, value in options.items() if name in known}
+        return training.method_named(self.method, **{**usual, **(self.method_options or {})})
 
     def _plan(self, material: Material, seed: int, checkpoint: str | PathLike[str] | None) -> training.Plan:
         path = None if checkpoint is None else Path(checkpoint)
@@ -126,10 +129,9 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _record(self, report: training.Report) -> None:
         if not report.end_of_epoch:
             return
-        row = {"epoch": report.epoch, "loss": report.loss, "validation": report.validation, "seconds": report.seconds}
-        self.history_.append(row)
+        self.history_ = list(report.history)
         if self.verbose:
-            print(" ".join(f"{name} {value:.4g}" for name, value in row.items() if value is not None))  # noqa: T201
+            print(" ".join(f"{name} {value:.4g}" for name, value in self.history_[-1].items() if value is not None))  # noqa: T201
 
     def _lstm(self, input_size: int) -> LSTM:
         """The LSTM stack that the parameters describe; its outputs are `_output_size` wide."""

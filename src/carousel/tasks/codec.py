@@ -27,7 +27,7 @@ def to_json(value: Any, name: str) -> Any:
     if isinstance(value, Scaler):
         return {"$scaler": [value.center.tolist(), value.spread.tolist()]}
     if type(value).__name__ in _CELL_PARTS and dataclasses.is_dataclass(value):
-        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
         return {"$cell": [type(value).__name__, {part: to_json(own, name) for part, own in parts.items()}]}
     if isinstance(value, list | tuple):
         return [to_json(item, name) for item in value]

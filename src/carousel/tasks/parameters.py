@@ -39,6 +39,12 @@ def parameter(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def redefault(owner: type, name: str, default: Any) -> Any:
+    """The field of a parent class with another default and the same description."""
+    field = next(field for field in dataclasses.fields(owner) if field.name == name)
+    return dataclasses.field(default=default, metadata=field.metadata)
+
+
 def check_parameters(estimator: Any) -> None:
     """Raise TypeError or ValueError for the first parameter that its field does not allow."""
     hints = typing.get_type_hints(type(estimator))

@@ -18,7 +18,7 @@ from carousel.tasks.scaler import Scaler
 from carousel.training import Report
 
 PREDICTION_BATCH = 256
-LEAST_HELD_OUT = 10
+LEAST_HELD_OUT = 50
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
