@@ -57,8 +57,8 @@ def check_reset(reset: Tensor | None, time: int, batch: int) -> None:
         raise ShapeError(f"reset has shape {tuple(reset.shape)}; expected (time, batch) = {(time, batch)}")
 
 
-def check_step(cell: Cell, pre: Tensor, previous: Tensor) -> None:
-    """Raise ShapeError unless pre (batch, rows, *space) fits previous (predecessors, batch, hidden, *space)."""
+def check_step(cell: Cell, pre: Tensor, previous: Tensor, p: Tensor | None, norm: Tensor | None) -> None:
+    """Raise ShapeError unless pre (batch, rows, *space), previous (d, batch, hidden, *space), p and norm agree."""
     if previous.dim() < 3 or pre.dim() != previous.dim() - 1:
         raise ShapeError(
             f"pre has shape {tuple(pre.shape)} and previous {tuple(previous.shape)}; "
@@ -74,6 +74,18 @@ def check_step(cell: Cell, pre: Tensor, previous: Tensor) -> None:
         raise ShapeError(
             f"pre has shape {tuple(pre.shape)}; cell {name_of(cell)} with {predecessors} predecessors needs {want}"
         )
+    _check_step_weights(cell, previous, p, norm)
+
+
+def _check_step_weights(cell: Cell, previous: Tensor, p: Tensor | None, norm: Tensor | None) -> None:
+    predecessors, _, hidden, *space = previous.shape
+    peepholes = layout.total(layout.peephole_rows(cell, predecessors))
+    fits = ((peepholes, hidden), (peepholes, hidden, *space)) if peepholes else (None,)
+    if (shape := None if p is None else tuple(p.shape)) not in fits:
+        raise ShapeError(f"p has shape {shape}; cell {name_of(cell)} with {predecessors} predecessors needs {fits[0]}")
+    want = (2, hidden) if cell.norm else None
+    if (shape := None if norm is None else tuple(norm.shape)) != want:
+        raise ShapeError(f"norm has shape {shape}; cell {name_of(cell)} of {hidden} cells needs {want}")
 
 
 def _check_rows(cell: Cell, rows: int, hidden: int) -> None:

@@ -31,5 +31,5 @@ def step(
     Raises ShapeError if sizes disagree. Sources: gers2002 section 2; Graves & Schmidhuber 2009 for d > 1.
     """
     row = find(cell)
-    shapes.check_step(row, pre, previous)
+    shapes.check_step(row, pre, previous, p, norm)
     return Stepped(*reference.step(row, pre, previous, p, norm))
