@@ -81,13 +81,13 @@ class Oracle:
         seen = self._layer_norm(new, self.norm_cell) if self.norm == "ba2016" else new
         out = [o[u // self.block] * self._h(seen[u]) for u in units]
         if self.P is not None:
-            out = [sum(self.P[r, u] * out[u] for u in units) for r in range(self.P.shape[0])]
+            out = [math.fsum(self.P[r, u] * out[u] for u in units) for r in range(self.P.shape[0])]
         return out, new, (i + f + o if self.name == "full_gate_recurrence" else [])
 
     def _nets(self, pre: Vector, h: Vector, c: Vector, sent: Vector) -> dict[str, Vector]:
         """W x + R h + G gates + b of each gate."""
         source = c if self.name in FROM_CELL else h
-        product = [sum(self.R[r, j] * source[j] for j in range(len(source))) for r in range(self.R.shape[0])]
+        product = [math.fsum(self.R[r, j] * source[j] for j in range(len(source))) for r in range(self.R.shape[0])]
         if self.norm_recurrent is not None:
             product = self._layer_norm(product, self.norm_recurrent)
         nets, at, recurrent_at = {}, 0, 0

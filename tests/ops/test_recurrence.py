@@ -34,6 +34,7 @@ def test_a_reset_parts_a_stream_into_separate_sequences(name: str, reverse: bool
     outputs, last = run(name, operands, steps=Steps(None, reset, None, reverse))
     for b, cuts in enumerate([[0, 2, 6], [0, 5, 6], [0, 6]]):
         pieces = list(zip(cuts[:-1], cuts[1:], strict=True))
+        end = operands.state
         for n, (start, stop) in enumerate(pieces[::-1] if reverse else pieces):
             alone = replace(operands, gates=operands.gates[start:stop, b : b + 1], state=row(operands.state, b))
             cleared = n > 0 or (bool(reset[0, b]) and not reverse)
@@ -107,7 +108,9 @@ def test_a_stream_cut_in_two_goes_on_from_the_state(name: str) -> None:
 @pytest.mark.parametrize(("time", "batch"), [(0, 3), (6, 0), (0, 0), (1, 1)])
 def test_edges(name: str, time: int, batch: int) -> None:
     operands = an_example(name, time, batch)
-    outputs, last = run(name, operands, steps=Steps(torch.full((batch,), time), torch.zeros(time, batch, dtype=torch.bool)))
+    outputs, last = run(
+        name, operands, steps=Steps(torch.full((batch,), time), torch.zeros(time, batch, dtype=torch.bool))
+    )
     assert outputs.shape == (time, batch, 4)
     if not time:
         torch.testing.assert_close(last.cell, operands.state.cell)
@@ -126,7 +129,7 @@ def test_no_state_is_a_state_of_zeros() -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 def test_dtypes(name: str, dtype: torch.dtype) -> None:
-    """Half precision goes in and out; inside, sums are in float32, so the result is off by one rounding of the inputs."""
+    """Half precision goes in and out; inside, sums are in float32: off by one rounding of the inputs."""
     operands = an_example(name, dtype=dtype)
     outputs, last = run(name, operands)
     assert {outputs.dtype, *(part.dtype for part in last if part is not None)} == {dtype}
@@ -184,18 +187,38 @@ class TestRefusals:
             ({"gates": torch.zeros(6, 3)}, ShapeError, r"gates have shape \(6, 3\); expected \(time, batch, rows\)"),
             ({"gates": torch.zeros(6, 3, 16, dtype=torch.int64)}, TypeError, "gates are torch.int64"),
             ({"gates": torch.zeros(6, 3, 12)}, ShapeError, "12 rows, but cell peephole learns 4 gates .*expected 16"),
-            ({"state": State(torch.zeros(2, 4), torch.zeros(3, 4))}, ShapeError, r"hidden has shape \(2, 4\); expected .*\(3, 4\)"),
-            ({"state": State(*[torch.zeros(3, 4)] * 3)}, ShapeError, "the state has 'gates'; cell peephole carries hidden, cell"),
+            (
+                {"state": State(torch.zeros(2, 4), torch.zeros(3, 4))},
+                ShapeError,
+                r"hidden has shape \(2, 4\); expected .*\(3, 4\)",
+            ),
+            (
+                {"state": State(*[torch.zeros(3, 4)] * 3)},
+                ShapeError,
+                "the state has 'gates'; cell peephole carries hidden, cell",
+            ),
             ({"state": State(torch.zeros(3, 2), torch.zeros(3, 4))}, ShapeError, "without a projection they are equal"),
             ({"weights": Weights()}, ShapeError, "R has shape None; .*needs \\(16, 4\\)"),
             ({"weights": Weights(R=torch.zeros(16, 4))}, ShapeError, "p has shape None; .*needs \\(3, 4\\)"),
-            ({"steps": Steps(torch.zeros(2, dtype=torch.int64))}, ShapeError, r"lengths have shape \(2,\); .* 3 sequences"),
+            (
+                {"steps": Steps(torch.zeros(2, dtype=torch.int64))},
+                ShapeError,
+                r"lengths have shape \(2,\); .* 3 sequences",
+            ),
             ({"steps": Steps(torch.zeros(3))}, TypeError, "lengths are torch.float32; they count steps"),
             ({"steps": Steps(torch.zeros(3, dtype=torch.bool))}, TypeError, "lengths are torch.bool"),
             ({"steps": Steps(None, torch.zeros(6, 3))}, TypeError, "reset is torch.float32"),
             ({"steps": Steps(None, torch.zeros(3, 6, dtype=torch.bool))}, ShapeError, r"reset has shape \(3, 6\)"),
-            ({"steps": Steps(None, None, State(torch.zeros(3, 4), torch.zeros(3, 5)))}, ShapeError, "fresh state's cell has"),
-            ({"noise": Noise(drop_hidden=torch.ones(6, 3, 5))}, ShapeError, r"drop_hidden has shape .*expected \(6, 3, 4\), or 1"),
+            (
+                {"steps": Steps(None, None, State(torch.zeros(3, 4), torch.zeros(3, 5)))},
+                ShapeError,
+                "fresh state's cell has",
+            ),
+            (
+                {"noise": Noise(drop_hidden=torch.ones(6, 3, 5))},
+                ShapeError,
+                r"drop_hidden has shape .*expected \(6, 3, 4\), or 1",
+            ),
             ({"noise": Noise(zoneout_cell=torch.ones(3, 4))}, ShapeError, "zoneout_cell has shape"),
         ],
     )

@@ -1,13 +1,13 @@
 """The reference against an oracle that shares no code with it, against torch, and against answers known by thought."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from carousel.cells import VARIANTS, Cell, Gate, Open, find
+from carousel.cells import VARIANTS, Cell, Complement, Gate, Open, find
 from carousel.cells.layout import Sizes
 from carousel.ops import Operands, State, Steps, Weights, example, recurrence
 from tests.ops.oracle import LEARNED, Oracle
@@ -33,7 +33,9 @@ def oracle(name: str, cell: Cell, operands: Operands) -> Oracle:
 
 
 def run(cell: Cell, operands: Operands) -> tuple[Tensor, State]:
-    return recurrence(cell, operands.gates, operands.weights, operands.state, steps=operands.steps, noise=operands.noise)
+    return recurrence(
+        cell, operands.gates, operands.weights, operands.state, steps=operands.steps, noise=operands.noise
+    )
 
 
 def by_hand(
@@ -81,7 +83,9 @@ def test_agrees_with_scalar_loops(name: str, option: str) -> None:
 def test_agrees_with_scalar_loops_over_ragged_sequences(name: str, reverse: bool) -> None:
     cell, operands = a_cell(name, "plain")
     lengths = [2, 0, 5]
-    ragged = Operands(operands.gates, operands.state, operands.weights, Steps(torch.tensor(lengths), None, None, reverse))
+    ragged = Operands(
+        operands.gates, operands.state, operands.weights, Steps(torch.tensor(lengths), None, None, reverse)
+    )
     orders = [list(range(length)) for length in lengths]
     agree(name, cell, ragged, [order[::-1] for order in orders] if reverse else orders)
 
@@ -105,8 +109,8 @@ def test_is_torch_lstm(dtype: torch.dtype) -> None:
     theirs = torch.nn.LSTM(3, 6, dtype=dtype)
     x, h, c = torch.randn(7, 4, 3, dtype=dtype), torch.randn(1, 4, 6, dtype=dtype), torch.randn(1, 4, 6, dtype=dtype)
     expected, (h_n, c_n) = theirs(x, (h, c))
-    gates = x @ theirs.weight_ih_l0.T + theirs.bias_ih_l0 + theirs.bias_hh_l0
-    outputs, state = recurrence("lstm", gates, Weights(R=theirs.weight_hh_l0), State(h[0], c[0]))
+    W, R, b_ih, b_hh = theirs.all_weights[0]
+    outputs, state = recurrence("lstm", x @ W.T + b_ih + b_hh, Weights(R=R), State(h[0], c[0]))
     tolerance = {"rtol": 0, "atol": 1e-12 if dtype == torch.float64 else 1e-6}
     torch.testing.assert_close(outputs, expected, **tolerance)
     torch.testing.assert_close((state.hidden, state.cell), (h_n[0], c_n[0]), **tolerance)
@@ -169,8 +173,6 @@ class TestThought:
         assert c == pytest.approx(0.5 * 0.5 + 0.5 * 1.0, abs=1e-15)
 
     def test_a_forget_gate_may_be_learnt_and_the_input_its_complement(self) -> None:
-        from carousel.cells import Complement
-
         row = Cell(input=Complement("forget"))
         _, c = self.hold(row, [self.SHUT, 1e3, self.OPEN], [])
         assert c == pytest.approx(1.0, abs=1e-15)
@@ -209,9 +211,8 @@ class TestThought:
         "relu": lambda v: np.maximum(v, 0),
     }.items(),
 )
-def test_squashing_functions(squash: str, formula: object) -> None:
+def test_squashing_functions(squash: str, formula: Callable[[np.ndarray], np.ndarray]) -> None:
     row = Cell(Open(), Open(), Gate(squash, recurrent=None), Open(), squash="identity")
     values = torch.linspace(-7, 7, 29, dtype=torch.float64)
     outputs, _ = recurrence(row, values.view(1, -1, 1), Weights())
-    assert callable(formula)
     np.testing.assert_allclose(outputs.flatten().numpy(), formula(values.numpy()), atol=1e-15)
