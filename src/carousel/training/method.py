@@ -14,7 +14,7 @@ METHODS: dict[str, type["Method"]] = {}
 
 
 class DivergenceError(FloatingPointError):
-    """A loss, a gradient or a weight became NaN or infinite."""
+    """A loss or a gradient became NaN or infinite."""
 
 
 class Model(Protocol):
