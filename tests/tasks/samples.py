@@ -1,9 +1,11 @@
 """Small series that an LSTM learns in a second."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-SMALL = {"hidden_size": 8, "max_epochs": 3, "random_state": 0}
+SMALL: dict[str, Any] = {"hidden_size": 8, "max_epochs": 3, "random_state": 0}
 Series = list[NDArray[np.float64]]
 
 

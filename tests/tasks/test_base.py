@@ -20,10 +20,10 @@ def test_the_same_seed_gives_the_same_model() -> None:
 
 
 def test_the_callers_random_numbers_are_left_alone() -> None:
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    before = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()
     SequenceClassifier(**SMALL, dropout=0.3).fit(*ragged())
     assert torch.equal(torch.get_rng_state(), before[0])
-    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+    np.testing.assert_array_equal(np.random.get_state(legacy=False)["state"]["key"], before[1])
 
 
 def test_nothing_is_printed_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,8 +42,8 @@ def test_reports_end_with_the_reason_and_history_has_a_row_an_epoch() -> None:
 
 def test_what_was_learned_stays_after_an_interruption() -> None:
     X, y = ragged()
-    steady = {"method_options": {"schedule": "constant"}}
-    estimator = SequenceClassifier(hidden_size=8, max_epochs=1000, random_state=0, **steady)
+    steady = {"schedule": "constant"}
+    estimator = SequenceClassifier(hidden_size=8, max_epochs=1000, random_state=0, method_options=steady)
     with pytest.raises(KeyboardInterrupt):
         for report in estimator.fit_reports(X, y):
             if report.epoch == 40:

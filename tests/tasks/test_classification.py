@@ -1,10 +1,12 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from carousel.tasks import SequenceClassifier
 from tests.tasks.samples import SMALL, ragged
 
-LEARNS = {"hidden_size": 8, "max_epochs": 40, "random_state": 0}
+LEARNS: dict[str, Any] = {"hidden_size": 8, "max_epochs": 40, "random_state": 0}
 
 
 @pytest.mark.parametrize("pool", ["last", "mean", "max", "attention"])
@@ -22,7 +24,8 @@ def test_it_learns_with_other_cells(cell: str) -> None:
 
 def test_the_last_layer_of_unequal_layers_is_read() -> None:
     fitted = SequenceClassifier(**SMALL, num_layers=2, lstm_options={"proj_size": 3}).fit(*ragged())
-    assert fitted.network_.head.in_features == 3 * (2 if fitted.bidirectional else 1)
+    head: Any = fitted.network_.head
+    assert head.in_features == 3 * (2 if fitted.bidirectional else 1)
 
 
 def test_probabilities_belong_to_the_sorted_classes(classifier: SequenceClassifier) -> None:

@@ -33,7 +33,7 @@ def test_the_whole_suite(estimator: Any, check: Any) -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_parameters_survive_clone_and_repr(name: str) -> None:
     estimator = TASKS[name](hidden_size=5, cell="peephole")
-    copy = clone(estimator)
+    copy: Any = clone(estimator)
     assert copy is not estimator and copy.get_params() == estimator.get_params()
     assert "hidden_size=5" in repr(copy)
 

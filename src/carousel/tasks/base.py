@@ -1,7 +1,7 @@
 """What all estimators share: their common parameters, and the ceremony of learning, saving and predicting."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import Tensor
 
 from carousel import training
 from carousel.cells import Cell
@@ -70,8 +70,11 @@ class SequenceEstimator(BaseEstimator, ABC):
     _method_defaults: ClassVar[dict[str, Any]] = {}
 
     @abstractmethod
-    def _network(self) -> nn.Module:
-        """The untrained network (a `training.Model`), from the parameters and the attributes in `_learned`."""
+    def _network(self) -> Any:
+        """The untrained network, from the parameters and the attributes in `_learned`.
+
+        It is a `torch.nn.Module` that keeps to `training.Model`.
+        """
 
     def _check_learned(self) -> None:
         """Raise ValueError when the attributes in `_learned` contradict each other (a tampered file)."""
@@ -84,12 +87,13 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     def _forget(self) -> None:
         for name in (*self._learned, "network_", "history_"):
-            self.__dict__.pop(name, None)
+            if name in vars(self):
+                delattr(self, name)
 
     @final
     def _learn(
         self, material: Material, seed: int, checkpoint: str | PathLike[str] | None
-    ) -> Iterator[training.Report]:
+    ) -> Generator[training.Report, None, None]:
         """Train a new network and report; what was learned stays when the caller stops early."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -167,7 +171,8 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """For joblib and copies: the network goes as plain arrays, so that no device comes along."""
-        state = dict(super().__getstate__())
+        inherited: Any = super().__getstate__()
+        state: dict[str, Any] = dict(inherited)
         if (network := state.pop("network_", None)) is not None:
             state["_weights"] = {name: value.cpu().numpy() for name, value in network.state_dict().items()}
         return state

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
-from torch import nn
 
 from carousel.data import Sequences
 from carousel.tasks.labels import check_classes, check_labels, check_sorted, class_weights, encode
@@ -69,7 +68,7 @@ class SequenceClassifier(ClassifierMixin, SupervisedEstimator):
     def _strata(self, target: NDArray[np.int64]) -> NDArray[np.int64]:
         return target
 
-    def _network(self) -> nn.Module:
+    def _network(self) -> SequenceNetwork:
         objective = CrossEntropy(getattr(self, "_class_weights", None))
         lstm = self._lstm(self.channels_)
         return SequenceNetwork(lstm, len(self.classes_), objective, pool=self.pool, dropout=self.dropout)

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from carousel.data import Sequences
 from carousel.tasks.labels import check_classes, check_labels, check_sorted, class_weights, encode
@@ -75,7 +74,7 @@ class SequenceLabeler(SupervisedEstimator):
         self._class_weights = class_weights(self.class_weight, self.classes_, together)
         return [encode(own, self.classes_) for own in labels]
 
-    def _network(self) -> nn.Module:
+    def _network(self) -> SequenceNetwork:
         objective = CrossEntropy(getattr(self, "_class_weights", None))
         lstm = self._lstm(self.channels_)
         return SequenceNetwork(lstm, len(self.classes_), objective, pool=None, dropout=self.dropout)
@@ -91,8 +90,6 @@ def _in_kind(X: Any, values: list[NDArray[Any]]) -> Any:
 
 def _step_labels(y: Any) -> list[NDArray[Any]]:
     """The labels of each series as a list of 1-D arrays; ValueError names the series that has none."""
-    if y is None:
-        raise ValueError("y is None; a labeler needs y: one label for each step of each series")
     parts = [np.asarray(part) for part in y]
     for position, part in enumerate(parts):
         if part.ndim != 1:

@@ -54,8 +54,8 @@ def save(estimator: SequenceEstimator, directory: str | os.PathLike[str]) -> Non
         raise
 
 
-def load(directory: str | os.PathLike[str]) -> SequenceEstimator:
-    """Read the estimator that `save` wrote.
+def load(directory: str | os.PathLike[str]) -> Any:
+    """Read the estimator that `save` wrote, of whichever class it is.
 
     Raises ModelFileError (a ValueError) for a directory that is missing a file, damaged, altered, or of a newer
     version. A device that this machine lacks becomes the CPU.

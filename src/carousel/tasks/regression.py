@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags, check_array
-from torch import nn
 
 from carousel.data import Sequences
 from carousel.tasks.network import POOLS, SequenceNetwork
@@ -55,7 +54,7 @@ class SequenceRegressor(RegressorMixin, SupervisedEstimator):
         self.target_scaler_ = Scaler.of([target[kept]])
         return self.target_scaler_.apply(target).astype(np.float32)
 
-    def _network(self) -> nn.Module:
+    def _network(self) -> SequenceNetwork:
         outputs = len(self.target_scaler_.center)
         lstm = self._lstm(self.channels_)
         return SequenceNetwork(lstm, outputs, REGRESSION[self.loss], pool=self.pool, dropout=self.dropout)
@@ -72,4 +71,5 @@ class SequenceRegressor(RegressorMixin, SupervisedEstimator):
 
 
 def _numbers(y: Any) -> NDArray[np.float64]:
-    return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    kind: Any = np.float64  # scikit-learn annotates the default's type alone
+    return check_array(y, ensure_2d=False, dtype=kind, input_name="y")

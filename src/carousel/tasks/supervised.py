@@ -1,7 +1,7 @@
 """What the tasks share that learn from series and targets: reading both, the held-out part, scaling, batches."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, ClassVar, Self, final
@@ -48,21 +48,25 @@ class SupervisedEstimator(SequenceEstimator):
         return self
 
     @final
-    def fit_reports(self, X: Any, y: Any, *, checkpoint: str | PathLike[str] | None = None) -> Iterator[Report]:
+    def fit_reports(
+        self, X: Any, y: Any, *, checkpoint: str | PathLike[str] | None = None
+    ) -> Generator[Report, None, None]:
         """Check the data, then return a generator of reports that trains as it is consumed.
 
         Stop consuming at any time: the estimator is fitted from the first report on. With a `checkpoint` file the
         run is saved there, and resumed from there when the file exists.
         """
         seed = self._begin()
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         sequences = self._read_training(X)
         target = self._read_target(y, sequences)
         kept, held = self._split(target, seed)
         self.input_scaler_ = Scaler.of(sequences.take(kept).values)
         scaled = self._scaled(sequences, np.float32)
         target = self._fit_target(target, kept)
-        material = Material(self._batches(scaled, target, kept, seed), self._batches(scaled, target, held, seed))
-        return self._learn(material, seed, checkpoint)
+        validation = self._batches(scaled, target, held, seed) if len(held) else None
+        return self._learn(Material(self._batches(scaled, target, kept, seed), validation), seed, checkpoint)
 
     @abstractmethod
     def _read_target(self, y: Any, sequences: Sequences) -> Any:
@@ -87,9 +91,7 @@ class SupervisedEstimator(SequenceEstimator):
             held = held[:0]
         return np.setdiff1d(order, held), np.sort(held)
 
-    def _batches(self, scaled: Sequences, target: Any, chosen: NDArray[np.int64], seed: int) -> SequenceBatches | None:
-        if len(chosen) == 0:
-            return None
+    def _batches(self, scaled: Sequences, target: Any, chosen: NDArray[np.int64], seed: int) -> SequenceBatches:
         part = [target[i] for i in chosen] if self._step_targets else target[chosen]
         return SequenceBatches(
             scaled.take(chosen), part, batch_size=self.batch_size, seed=seed, step_targets=self._step_targets
