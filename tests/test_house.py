@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -120,6 +121,15 @@ def test_packages_stay_in_the_room_that_needs_them() -> None:
         if (package := module.split(".")[0]) in ONLY_IN and not name(path).startswith(ONLY_IN[package])
     ]
     assert not strays
+
+
+def test_imported_packages_are_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    declared = {re.split(r"[><=\[]", entry)[0].replace("-", "_").lower() for entries in lists for entry in entries}
+    declared |= {"sklearn", "yaml", "carousel"}
+    imported = {module.split(".")[0] for path in MODULES for module in imports(path)}
+    assert imported - set(sys.stdlib_module_names) - declared == set()
 
 
 def test_nothing_runs_code_from_a_file() -> None:

@@ -1,6 +1,6 @@
 """The complete LSTM as software: public names, imported when they are first used."""
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return metadata.version("carousel-lstm")
+        return import_module("importlib.metadata").version("carousel-lstm")
     if name in _ROOM_OF:
         return getattr(import_module(f"carousel.{_ROOM_OF[name]}"), name)
     if name in _ROOMS:
