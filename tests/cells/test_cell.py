@@ -23,7 +23,7 @@ NONSENSE: dict[str, tuple[Callable[[], object], str]] = {
     "early peephole": (lambda: Cell(input=Gate(peephole="current")), "input gate peeps at the current cell state"),
     "early candidate": (
         lambda: Cell(candidate=Gate("tanh", peephole="current")),
-        "candidate gate peeps at the current",
+        "candidate gate peeps",
     ),
     "block of none": (lambda: Cell(block=0), "block is 0; it counts"),
     "block of a half": (lambda: Cell(block=1.5), "block is 1.5"),  # type: ignore[arg-type]
@@ -31,9 +31,10 @@ NONSENSE: dict[str, tuple[Callable[[], object], str]] = {
     "no gate to recur": (lambda: Cell(Open(), Open(), Gate("tanh"), Open(), full_gate_recurrence=True), "at least one"),
     "projection of two kinds": (
         lambda: Cell(input=Gate(recurrent="cell"), projection=True),
-        "cannot have a projection",
+        "cannot have a proj",
     ),
     "no such option": (lambda: Cell().with_options(peepholes=True), "a cell has no .*peepholes.*; it has .*block"),
+    "what follows": (lambda: Cell().with_options(learned=()), r"a cell has no \['learned'\]"),
     "no such name": (lambda: find("gru"), "no cell is called 'gru'; the table has lstm, .*nig"),
     "no name at all": (lambda: find(7), "cell is 7; it can be a name"),  # type: ignore[arg-type]
 }
