@@ -12,12 +12,14 @@ WIDE = 160
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[str]], title: str | None = None) -> None:
-    """Print a table on stdout; columns of numbers are aligned to the right."""
+    """Print a table on stdout, below its title; columns of numbers are aligned to the right."""
     from rich import box
     from rich.table import Table
 
+    if title:
+        print(title)
     rows = [list(row) for row in rows]
-    shown = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for position, heading in enumerate(headings):
         numeric = bool(rows) and all(_is_number(row[position]) for row in rows)
         shown.add_column(heading, justify="right" if numeric else "left")

@@ -1,7 +1,7 @@
 """`carousel fit TASK`: one command for each task in the registry, its options read off the estimator's fields."""
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,63 +70,30 @@ class FitCall:
 def command_of(task: str) -> Any:
     """The function behind `carousel fit TASK`; its signature lists the task's settings as options."""
     from carousel.cli.fitting import fit
+    from carousel.cli.flags import argument, options, parameter
     from carousel.cli.recipe import sections
+    from carousel.tasks import SequenceEstimator
 
     found = sections(task)
-    settings = found["data"] | found["run"] | found["estimator"]
+    settings = {name: setting for section in found.values() for name, setting in section.items()}
+    path = found["data"].pop("path")
+    common = [found["estimator"].pop(field.name) for field in fields(SequenceEstimator) if field.name in settings]
 
     def command(**values: Any) -> None:
-        call = FitCall(**{name: values[name] for name in FitCall.__dataclass_fields__})
-        given = {name: value for name, value in values.items() if name in settings and value is not None}
-        fit(task, call, given)
+        call = FitCall(**{field.name: values[field.name] for field in fields(FitCall)})
+        fit(task, call, {name: values[name] for name in values.keys() & settings if values[name] is not None})
 
-    parameters = [_parameter("path", _data(settings["path"]))]
-    parameters += [
-        _parameter(name, annotation, _default(name))
-        for name, annotation in inspect.get_annotations(FitCall, eval_str=True).items()
+    annotations = inspect.get_annotations(FitCall, eval_str=True)
+    parameters = [
+        argument(path, "DATA"),
+        *(parameter(field.name, annotations[field.name], field.default) for field in fields(FitCall)),
+        *options(found["run"].values(), "Options"),
+        *options(found["data"].values(), "Data"),
+        *options(found["estimator"].values(), f"To {task}"),
+        *options(common, "Network and training"),
     ]
-    for section, members in found.items():
-        titles = {"data": "Data", "run": "Options", "estimator": "Network and training"}
-        parameters += [
-            _parameter(s.name, _option(s, titles[section]))
-            for s in members.values()
-            if s.name != "path" and s.has_option
-        ]
     command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
     return command
-
-
-def _parameter(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-
-
-def _default(name: str) -> Any:
-    return FitCall.__dataclass_fields__[name].default
-
-
-def _data(setting: Any) -> Any:
-    return Annotated[str | None, typer.Argument(help=f"{_capital(setting.help)}.", metavar="DATA", show_default=False)]
-
-
-def _option(setting: Any, panel: str) -> Any:
-    """A setting as an option; None, its default here, means that it was not given."""
-    named = f"--{setting.name.replace('_', '-')}"
-    help = f"{_capital(setting.help)}{_shown(setting)}"
-    more: dict[str, Any] = {"help": help, "rich_help_panel": panel, "show_default": False}
-    if setting.is_flag:
-        return Annotated[bool | None, typer.Option(f"{named}/--no-{named[2:]}", **more)]
-    return Annotated[list[str] | None, typer.Option(named, metavar=setting.metavar(), **more)]
-
-
-def _shown(setting: Any) -> str:
-    if setting.default is None or setting.is_flag:
-        return "."
-    default = setting.default
-    return f". Default: {','.join(map(str, default)) if isinstance(default, list | tuple) else default}."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _help(estimator: type) -> str:

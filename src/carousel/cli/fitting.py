@@ -5,6 +5,7 @@ from typing import Any
 
 from carousel.cli.errors import Interrupted, UsageError
 from carousel.cli.findings import collect, write_report
+from carousel.cli.flags import values_of
 from carousel.cli.outcome import show, summary
 from carousel.cli.progress import Training, train
 from carousel.cli.recipe import FILE, Recipe, resolve, sections
@@ -50,15 +51,9 @@ def _asked(task: str, call: Any, given: dict[str, Any]) -> tuple[Recipe, RunDire
 
 def _named(task: str, given: dict[str, Any]) -> dict[str, Any]:
     """The options by the settings' dotted names, as values."""
-    found = {}
-    for section, settings in sections(task).items():
-        for name in settings.keys() & given.keys():
-            texts = given[name]
-            value = (
-                texts if isinstance(texts, bool) else settings[name].parse([texts] if isinstance(texts, str) else texts)
-            )
-            found[f"data.{name}" if section == "data" else name] = value
-    return found
+    found = sections(task)
+    data = {f"data.{name}": value for name, value in values_of(found["data"], given).items()}
+    return data | values_of(found["run"] | found["estimator"], given)
 
 
 def _use_threads(threads: int) -> None:

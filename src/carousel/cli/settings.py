@@ -83,35 +83,39 @@ def settings_of(described: type, without: Iterable[str] = ()) -> dict[str, Setti
     found = {}
     for field in dataclasses.fields(described):
         if field.name not in without:
-            kinds, metadata = _kinds(hints[field.name]), field.metadata
+            kinds, metadata = _kinds(hints[field.name], field.default), field.metadata
             words = (metadata.get("help", ""), kinds, metadata.get("choices", ()))
             found[field.name] = Setting(field.name, field.default, *words)
     return found
 
 
-def _kinds(hint: Any) -> tuple[Any, ...]:
-    """The plain types of an annotation; what cannot be written in a file is left out."""
+def _kinds(hint: Any, default: Any) -> tuple[Any, ...]:
+    """The plain types of an annotation; what cannot be written in a file is left out.
+
+    A list without a type of its items has items like its default's, or else names.
+    """
     union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     found: list[Any] = []
     for member in typing.get_args(hint) if union else (hint,):
         origin = typing.get_origin(member)
         if member in _PLAIN:
             found.append(None if member is type(None) else member)
-        elif origin in (tuple, list):
-            found.append((tuple, typing.get_args(member)[0]))
+        elif tuple in (member, origin) or list in (member, origin):
+            items = typing.get_args(member) or (type(default[0]) if isinstance(default, tuple | list) else str,)
+            found.append((tuple, items[0]))
         elif origin is dict:
             found.append(dict)
         elif origin is typing.Literal:
             found += [
                 kind for kind in (str, None) if any(isinstance(a, kind or type(None)) for a in typing.get_args(member))
             ]
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def schema(name: str, described: Mapping[str, Setting], **more: Any) -> type[BaseModel]:
     """A pydantic model of these settings and of `more` fields: strict in types, closed against unknown names."""
     fields: dict[str, Any] = {
-        setting.name: (_annotation(setting), Field(setting.default, description=setting.help))
+        setting.name: (_annotation(setting), Field(_plain(setting.default), description=setting.help))
         for setting in described.values()
     }
     return create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **more, **fields)
@@ -120,7 +124,11 @@ def schema(name: str, described: Mapping[str, Setting], **more: Any) -> type[Bas
 def _annotation(setting: Setting) -> Any:
     members = [_member(kind) for kind in setting.kinds]
     union = typing.Union[tuple(members)]  # noqa: UP007
-    return Annotated[union, BeforeValidator(_as_list)] if setting.is_list else union
+    return Annotated[union, BeforeValidator(_as_items)] if setting.is_list else union
+
+
+def _plain(default: Any) -> Any:
+    return list(default) if isinstance(default, tuple) else default
 
 
 def _member(kind: Any) -> Any:
@@ -129,9 +137,9 @@ def _member(kind: Any) -> Any:
     return dict[str, Any] if kind is dict else kind
 
 
-def _as_list(value: Any) -> Any:
-    """A single name where a list is expected stands for a list of one."""
-    return [value] if isinstance(value, str | int | float) else list(value) if isinstance(value, tuple) else value
+def _as_items(value: Any) -> Any:
+    """A single item where a list is expected stands for a list of one."""
+    return [value] if isinstance(value, str | int | float) else value
 
 
 def checked(model: type[BaseModel], values: Mapping[str, Any], words: Mapping[str, Setting], where: str) -> BaseModel:

@@ -31,6 +31,7 @@ class ExampleColumns:
     label: str | None = field(default=None, metadata={"help": "column with the class or number to learn"})
     series: str | None = field(default=None, metadata={"help": "column that names the series a row belongs to"})
     time: str | None = field(default=None, metadata={"help": "column of times; checked, and not a feature"})
+    ignore: tuple[str, ...] = field(default=(), metadata={"help": "columns that are no features"})
     test: str | None = field(default=None, metadata={"help": "held-out data: another file or folder"})
     test_fraction: float = field(
         default=0.2, metadata={"help": "share of the series held out where there is no test data"}
@@ -68,7 +69,7 @@ def read_examples(path: str | Path, columns: ExampleColumns, estimator: Any) -> 
 def read_inputs(path: str | Path, columns: ExampleColumns, estimator: Any) -> Sequences:
     """Series alone: the columns that the estimator was fitted on, in their order, whatever else a table has."""
     place = Path(path)
-    unlabelled = tuple(name for name in (columns.label, columns.time) if name)
+    unlabelled = tuple(name for name in (columns.label, columns.time, *columns.ignore) if name)
     if place.is_dir():
         return read_folder(place, drop=unlabelled).sequences
     found = read(place)
@@ -81,18 +82,19 @@ def read_inputs(path: str | Path, columns: ExampleColumns, estimator: Any) -> Se
 
 
 def _read(path: Path, columns: ExampleColumns, per_step: bool) -> Labelled:
-    drop = () if columns.time is None else (columns.time,)
     if path.is_dir():
+        drop = columns.ignore if columns.time is None else (*columns.ignore, columns.time)
         return read_folder(path, step_label=columns.label if per_step else None, drop=drop)
     found = read(path)
     if isinstance(found, Labelled):
         return found
+    found = found.drop(columns.ignore)
     if columns.label is None:
         raise DataError(f"{path} is a table: name the column to learn by --label; it has {', '.join(found.names)}")
     found.column(columns.label)
     if per_step:
         return _steps(found, columns, columns.label)
-    return _rows(found, columns.label, drop) if columns.series is None else _long(found, columns, columns.label)
+    return _rows(found, columns, columns.label) if columns.series is None else _long(found, columns, columns.label)
 
 
 def _long(table: Table, columns: ExampleColumns, label: str) -> Labelled:
@@ -112,12 +114,12 @@ def _steps(table: Table, columns: ExampleColumns, label: str) -> Labelled:
     return Labelled(sequences, [np.array(part) for part in parts], table.source)
 
 
-def _rows(table: Table, label: str, drop: tuple[str, ...]) -> Labelled:
+def _rows(table: Table, columns: ExampleColumns, label: str) -> Labelled:
     """One univariate series a row."""
     labels = names_of(table, label)
     if "" in labels:
         raise DataError(f"column {label!r} of {table.source} is empty at {table.place(labels.index(''))}; fill it")
-    return Labelled(_wide(table.drop([label, *drop])), np.array(labels), table.source)
+    return Labelled(_wide(table.drop([label, columns.time or label])), np.array(labels), table.source)
 
 
 def _wide(table: Table) -> Sequences:

@@ -12,8 +12,7 @@ from carousel.cli.studies.base import Study
 from carousel.cli.studies.examples import ExampleColumns, Examples, read_examples, read_inputs
 from carousel.cli.studies.outcomes import outcome
 from carousel.data import DataError, Sequences
-from carousel.report import Part, Results, Score, look_inside, summarise
-from carousel.report.memory import Labels
+from carousel.report import Labels, Part, Results, Score, look_inside, summarise
 from carousel.tasks import SequenceEstimator, SequenceLabeler, baseline_scores
 from carousel.training import Report
 
@@ -40,7 +39,7 @@ class SupervisedStudy(Study):
     def results(self) -> Results:
         train, test = self.train, self.test
         others = baseline_scores(self.estimator, train.sequences, train.targets, test.sequences, test.targets)
-        return _results(self.estimator, test, others)
+        return _results(self.estimator, test, others, "that training did not see")
 
     def findings(self) -> dict[str, Any]:
         test = self.test.sequences
@@ -99,12 +98,12 @@ def _split(found: Examples, fraction: float, seed: int) -> tuple[NDArray[np.int6
     return np.sort(kept), np.sort(test)
 
 
-def _results(estimator: Any, test: Examples, others: dict[str, dict[str, float]]) -> Results:
+def _results(estimator: Any, test: Examples, others: dict[str, dict[str, float]], unseen: str = "") -> Results:
     own = estimator.evaluate(test.sequences, test.targets)
     scores = [Score("LSTM", dict(own), is_model=True)]
     scores += [Score(name, dict(values)) for name, values in others.items()]
     metric = next(iter(own))
-    where = f"{len(test)} series of {test.source} that training did not see"
+    where = f"{len(test)} series of {test.source} {unseen}".rstrip()
     return Results(tuple(scores), metric, metric not in HIGHER_IS_BETTER, where)
 
 
