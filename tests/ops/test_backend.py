@@ -8,7 +8,20 @@ from torch import Tensor
 
 from carousel.cells import Cell, find
 from carousel.cells.layout import Sizes
-from carousel.ops import PREFERENCE, Backend, Operands, Reference, State, example, explain, only, recurrence
+from carousel.ops import (
+    PREFERENCE,
+    Backend,
+    Moment,
+    Operands,
+    Reference,
+    State,
+    StepOperands,
+    example,
+    explain,
+    only,
+    recurrence,
+    step,
+)
 
 
 class Picky(Backend):
@@ -16,11 +29,15 @@ class Picky(Backend):
 
     name = "picky"
 
-    def refuses(self, cell: Cell, operands: Operands) -> str | None:
+    def refuses(self, cell: Cell, operands: Operands | StepOperands) -> str | None:
         return "it has no peepholes" if cell.peepholes else None
 
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
         return torch.ones(*operands.gates.shape[:2], operands.output), operands.state
+
+    def step(self, cell: Cell, operands: StepOperands) -> Moment:
+        ones = torch.ones_like(operands.previous[0])
+        return Moment(ones, ones, {})
 
 
 @pytest.fixture
@@ -47,6 +64,7 @@ def test_the_reference_is_last_and_refuses_nothing() -> None:
 @pytest.mark.usefixtures("picky")
 def test_the_first_that_does_not_refuse_runs() -> None:
     assert (run("lstm") == 1).all()
+    assert (step("lstm", torch.zeros(3, 16), torch.zeros(1, 3, 4)).hidden == 1).all()
     assert not (run("peephole") == 1).any()
 
 

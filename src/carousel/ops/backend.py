@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from carousel.cells import Cell, name_of
-from carousel.ops.operands import Operands, State
+from carousel.ops.operands import Moment, Operands, State, StepOperands
 
 
 class Backend(ABC):
@@ -18,12 +18,16 @@ class Backend(ABC):
     name: str
 
     @abstractmethod
-    def refuses(self, cell: Cell, operands: Operands) -> str | None:
+    def refuses(self, cell: Cell, operands: Operands | StepOperands) -> str | None:
         """Why this backend cannot run the cell on these operands, in a sentence; None if it can."""
 
     @abstractmethod
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
         """Outputs (time, batch, output) and the last state."""
+
+    @abstractmethod
+    def step(self, cell: Cell, operands: StepOperands) -> Moment:
+        """The state after one step, and the gates' activations."""
 
 
 class Choice(NamedTuple):
@@ -55,7 +59,7 @@ def only(name: str) -> Iterator[None]:
         _only.reset(token)
 
 
-def pick(cell: Cell, operands: Operands) -> Backend:
+def pick(cell: Cell, operands: Operands | StepOperands) -> Backend:
     """The first backend in order of preference that does not refuse.
 
     Raises NotImplementedError with the reasons if all that may run refuse.
@@ -69,7 +73,7 @@ def pick(cell: Cell, operands: Operands) -> Backend:
     raise NotImplementedError(f"no backend runs cell {name_of(cell)}: {'; '.join(reasons)}")
 
 
-def explain(cell: Cell, operands: Operands) -> list[Choice]:
+def explain(cell: Cell, operands: Operands | StepOperands) -> list[Choice]:
     """For each backend in order of preference whether it would run these operands, and why not."""
     choices: list[Choice] = []
     for backend in _allowed():

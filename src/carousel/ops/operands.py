@@ -57,6 +57,25 @@ class Noise(NamedTuple):
     drop_candidate: Tensor | None = None
 
 
+class StepOperands(NamedTuple):
+    """Everything that one step reads: pre-activations (batch, rows, *space), previous cell states (predecessors, batch,
+    hidden, *space), peepholes (peepholes, hidden) or (peepholes, hidden, *space), and norm (2, hidden).
+    """
+
+    pre: Tensor
+    previous: Tensor
+    p: Tensor | None = None
+    norm: Tensor | None = None
+
+
+class Moment(NamedTuple):
+    """What one step yields: h (batch, hidden, *space), c likewise, and the gates' activations by name (None: open)."""
+
+    hidden: Tensor
+    cell: Tensor
+    gates: dict[str, Tensor | None]
+
+
 @dataclass(frozen=True)
 class Operands:
     """Everything that one recurrence reads: pre-activations W x + b (time, batch, rows), and the groups above."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch.nn import functional as F
 
 from carousel.cells import Cell, Complement, Gate, Open, layout
 from carousel.ops.backend import Backend
-from carousel.ops.operands import Noise, Operands, State, Steps
+from carousel.ops.operands import Moment, Noise, Operands, State, StepOperands, Steps
 
 SQUASH = {
     "sigmoid": torch.sigmoid,
@@ -24,17 +23,6 @@ SQUASH = {
     "softsign": F.softsign,
     "relu": torch.relu,
 }
-
-
-Gates = dict[str, Tensor | None]
-
-
-class Moment(NamedTuple):
-    """One step of a cell: its state afterwards and the activations of its gates (None where a gate is open)."""
-
-    hidden: Tensor
-    cell: Tensor
-    gates: Gates
 
 
 @dataclass(frozen=True)
@@ -79,15 +67,9 @@ class _Grid:
         return seen.unflatten(1, (-1, self.cell.block)).sum(2) if self.cell.block > 1 else seen
 
 
-def step(
-    cell: Cell,
-    pre: Tensor,
-    previous: Tensor,
-    p: Tensor | None = None,
-    norm: Tensor | None = None,
-    drop: Tensor | None = None,
-) -> Moment:
+def step(cell: Cell, operands: StepOperands, drop: Tensor | None = None) -> Moment:
     """One step given the pre-activations: see `carousel.ops.step`. `drop` multiplies the candidate."""
+    pre, previous, p, norm = operands
     states = previous.unbind(0)
     grid = _Grid(cell, _parts(cell, pre, previous.shape[2], len(states)), states, p)
     i, f = _input_and_forget(grid)
@@ -133,7 +115,7 @@ def _advance(cell: Cell, operands: Operands, gates: Tensor, state: State, t: int
     hidden = state.hidden if noise.drop_hidden is None else state.hidden * _at(noise.drop_hidden, t)
     pre = _recur(cell, pre, State(hidden, state.cell, state.gates), operands)
     drop = None if noise.drop_candidate is None else _at(noise.drop_candidate, t)
-    moment = step(cell, pre, state.cell.unsqueeze(0), weights.p, weights.norm_cell, drop)
+    moment = step(cell, StepOperands(pre, state.cell.unsqueeze(0), weights.p, weights.norm_cell), drop)
     if weights.P is None:
         return moment
     return moment._replace(hidden=F.linear(moment.hidden, weights.P.to(moment.hidden.dtype)))
@@ -179,7 +161,7 @@ def _zoned_out(noise: Noise, moment: Moment, old: State, t: int) -> tuple[Tensor
     return hidden, cell
 
 
-def _sent(cell: Cell, gates: Gates) -> Tensor | None:
+def _sent(cell: Cell, gates: dict[str, Tensor | None]) -> Tensor | None:
     """The activations that full gate recurrence hands to the next step."""
     if not cell.full_gate_recurrence:
         return None
@@ -273,9 +255,13 @@ class Reference(Backend):
 
     name = "reference"
 
-    def refuses(self, cell: Cell, operands: Operands) -> None:
+    def refuses(self, cell: Cell, operands: Operands | StepOperands) -> None:
         """Nothing."""
 
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
         """Outputs and the last state, by the loop in this file."""
         return recurrence(cell, operands)
+
+    def step(self, cell: Cell, operands: StepOperands) -> Moment:
+        """One step, by the equations in this file."""
+        return step(cell, operands)

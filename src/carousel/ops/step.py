@@ -1,24 +1,17 @@
 """The public operator for one step, given its pre-activations."""
 
-from typing import NamedTuple
-
+import torch
 from torch import Tensor
 
 from carousel.cells import Cell, find
-from carousel.ops import reference, shapes
-
-
-class Stepped(NamedTuple):
-    """What a step yields: h (batch, hidden, *space), c likewise, and the gates' activations by name (None: open)."""
-
-    hidden: Tensor
-    cell: Tensor
-    gates: dict[str, Tensor | None]
+from carousel.ops import compiled, shapes
+from carousel.ops.backend import pick
+from carousel.ops.operands import Moment, StepOperands
 
 
 def step(
     cell: str | Cell, pre: Tensor, previous: Tensor, *, p: Tensor | None = None, norm: Tensor | None = None
-) -> Stepped:
+) -> Moment:
     """Take one step of a cell whose products are already summed.
 
     `pre` (batch, rows, *space) holds everything linear in x and h: the rows of the learned gates in the
@@ -32,4 +25,7 @@ def step(
     """
     row = find(cell)
     shapes.check_step(row, pre, previous, p, norm)
-    return Stepped(*reference.step(row, pre, previous, p, norm))
+    operands = StepOperands(pre, previous, p, norm)
+    if torch.compiler.is_compiling():
+        return compiled.step(row, operands)
+    return pick(row, operands).step(row, operands)
