@@ -1,6 +1,6 @@
 """Data: sequences, batches, windows, tables, files, calendars and the data sets that the package ships."""
 
-from carousel.data.atomic import atomic_path
+from carousel.data.atomic import atomic_path, write_atomically
 from carousel.data.batches import IGNORED_LABEL, Batch, Batches, IndexedBatches, SequenceBatches
 from carousel.data.calendar import TimeIndex, calendar_features, fill_gaps, find_time, time_index
 from carousel.data.errors import DataError
@@ -43,5 +43,6 @@ __all__ = [
     "read_table",
     "split_series",
     "time_index",
+    "write_atomically",
     "write_csv",
 ]

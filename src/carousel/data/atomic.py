@@ -1,7 +1,6 @@
 """Files that are either whole or not there."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,23 +8,34 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a path in the same folder to write to, which replaces `path` on success and vanishes on any exception."""
+    """Give a path in the same folder to write to, which replaces `path` on success and vanishes on any exception.
+
+    After a crash at any moment `path` holds the old file or the new one, whole.
+    Raises OSError, with the old file untouched and nothing left beside it, when the file cannot be written.
+    """
     target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    os.close(handle)
+    part = target.with_name(f".{target.name}.part")
     try:
-        yield Path(name)
-        _publish(Path(name), target)
+        yield part
+        _sync(part, os.O_RDONLY)
+        os.replace(part, target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
+    if hasattr(os, "O_DIRECTORY"):
+        _sync(target.parent, os.O_RDONLY | os.O_DIRECTORY)
 
 
-def _publish(written: Path, target: Path) -> None:
-    """Flush a file to disk, give it the permissions of a new file, and put it in its place."""
-    with written.open("rb") as stream:
-        os.fsync(stream.fileno())
-    mask = os.umask(0)
-    os.umask(mask)
-    written.chmod(0o666 & ~mask)
-    os.replace(written, target)
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the file by this content, whole or not at all; errors as for `atomic_path`."""
+    with atomic_path(path) as part:
+        part.write_bytes(content)
+
+
+def _sync(path: Path, flags: int) -> None:
+    """Make what was written last through a power cut."""
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -7,13 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+from carousel.data import write_atomically
 from carousel.report.errors import ReportError
 from carousel.report.findings import Findings
 from carousel.report.mathml import to_mathml
 from carousel.report.sections import Section, sections, tiles
 from carousel.report.verdict import verdict
 from carousel.report.wording import moment
-from carousel.training.atomic import write_atomically
 
 TEMPLATES = Path(__file__).parent / "templates"
 DIGITS = 6

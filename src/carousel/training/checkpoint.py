@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from carousel.training.atomic import write_atomically
+from carousel.data import write_atomically
 
 FORMAT = 1
 _SECTIONS = ("identity", "progress", "method")
