@@ -1,6 +1,7 @@
 """Errors as one line on stderr and an exit code: 2 for a wrong call, 1 for a failure, 130 for Ctrl-C."""
 
 import errno
+import os
 import sys
 import traceback
 from typing import Any
@@ -11,6 +12,7 @@ USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 CALL_ERRORS = typer.BadParameter.__mro__[2]
 """What typer raises for a call that it cannot read, in every version: the base class of BadParameter's base."""
 
+_FREE = "free some space and call again, a fit with --resume (nothing that was complete is lost)"
 _WORDED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, NotImplementedError)
 
 
@@ -41,6 +43,8 @@ def sentence(error: BaseException) -> str:
         return "not enough memory; take a smaller batch_size, a shorter context or fewer units"
     if isinstance(error, OSError):
         return _system(error)
+    if os.strerror(errno.ENOSPC) in str(error):
+        return f"the disk is full; {_FREE}"
     text = " ".join(str(error).split())
     if isinstance(error, (*_WORDED, UsageError, Interrupted)) and text:
         return text
@@ -66,9 +70,11 @@ def _call(error: Any) -> str:
 
 
 def _system(error: OSError) -> str:
+    if error.filename is None and error.errno is not None and error.strerror not in (None, os.strerror(error.errno)):
+        return str(error.strerror)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" while writing {error.filename}" if error.filename else ""
-        return f"the disk is full{where}; free some space and call again (nothing that was complete is lost)"
+        return f"the disk is full{where}; {_FREE}"
     if error.errno is None or error.filename is None:
         return " ".join(str(error).split())
     reason = {errno.ENOENT: "there is no such file or folder", errno.EACCES: "permission is missing"}

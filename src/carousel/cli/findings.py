@@ -48,6 +48,8 @@ def write_report(findings: Findings, run: Path) -> str | None:
 def read_findings(run: Path) -> Findings:
     """The findings of a run. Raises ReportError for a run without them, or with damaged ones."""
     path = run / JSON
+    if not run.is_dir():
+        raise ReportError(f"there is no directory {run}; give the one that `carousel fit` wrote")
     if not path.is_file():
         raise ReportError(f"{run} has no {JSON}; a run gets it at the end of `carousel fit`")
     if path.stat().st_size > LARGEST:

@@ -35,7 +35,7 @@ def _asked(task: str, call: Any, given: dict[str, Any]) -> tuple[Recipe, RunDire
     if call.resume:
         if call.out is None or call.config is not None:
             raise UsageError("--resume takes the settings from the run: name it by --out, and leave --config out")
-        directory = RunDirectory(call.out, resume=True)
+        directory = RunDirectory(call.out, resume=True, force=call.force)
         directory.check()
         config = call.out / FILE
     values = {} if config is None else read_file(config)

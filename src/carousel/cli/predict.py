@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from carousel.cli.console import say, write_json
+from carousel.cli.errors import UsageError
 from carousel.cli.options import Data, Debug, Json, Quiet, Run
 
 
@@ -26,6 +27,8 @@ def predict(
     from carousel.data import write_csv
     from carousel.tasks import load
 
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}; make it first")
     estimator = load(run)
     found = study_of(type(estimator)).predictions(estimator, read_recipe(run).data, data)
     if json:

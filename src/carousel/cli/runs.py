@@ -1,7 +1,8 @@
 """The directory of a run while it is made: refused, resumed or replaced, and never left half empty."""
 
 import shutil
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from carousel.cli.errors import UsageError
@@ -9,7 +10,7 @@ from carousel.cli.recipe import FILE, Recipe, read_recipe
 from carousel.tasks.persistence import CHECKPOINT, CONFIG
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunDirectory:
     """A directory that a fit writes to.
 
@@ -19,6 +20,7 @@ class RunDirectory:
     path: Path
     resume: bool = False
     force: bool = False
+    _made: list[Path] = field(default_factory=list, init=False)
 
     @property
     def checkpoint(self) -> Path:
@@ -66,11 +68,15 @@ class RunDirectory:
         """Make the directory ready for training, and write the recipe into it."""
         if self.force and self.is_run:
             shutil.rmtree(self.path)
+        self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
         if not self.resume:
             recipe.write(self.path)
 
     def discard_empty(self) -> None:
-        """Remove the directory again where nothing was learned."""
+        """Remove the directory again, with the parents that it needed, where nothing was learned."""
         if not self.checkpoint.exists() and not (self.path / CONFIG).exists():
             shutil.rmtree(self.path, ignore_errors=True)
+            with suppress(OSError):
+                for folder in self._made[1:]:
+                    folder.rmdir()
