@@ -1,6 +1,5 @@
 """A place to call the command line from, with small data of every kind in it."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +35,7 @@ def process(here: Path) -> Call:
     def start(*words: Any, **more: Any) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "carousel", *map(str, words)]
         streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, **{**streams, **more})
+        return subprocess.Popen(command, **{**streams, **more})
 
     return start
 

@@ -22,10 +22,15 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^[Nn]one$"), list("Nn"))
+class _Dumper(yaml.SafeDumper):
+    """Safe YAML that quotes what the loader would read as something else than text."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+    )
+    _side.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^[Nn]one$"), list("Nn"))
 
 
 def read_value(text: str) -> Any:
@@ -56,7 +61,7 @@ def read_file(path: Path) -> dict[str, Any]:
 
 def write_text(values: dict[str, Any]) -> str:
     """The settings as YAML, in their order."""
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
 
 
 def _parse(text: str) -> Any:
