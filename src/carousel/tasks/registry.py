@@ -2,6 +2,7 @@
 
 from carousel.tasks.base import SequenceEstimator
 from carousel.tasks.classification import SequenceClassifier
+from carousel.tasks.forecasting import Forecaster
 from carousel.tasks.labelling import SequenceLabeler
 from carousel.tasks.regression import SequenceRegressor
 
@@ -9,5 +10,6 @@ TASKS: dict[str, type[SequenceEstimator]] = {
     "classify": SequenceClassifier,
     "regress": SequenceRegressor,
     "label": SequenceLabeler,
+    "forecast": Forecaster,
 }
 ESTIMATORS = {kind.__name__: kind for kind in TASKS.values()}

@@ -75,6 +75,19 @@ class Conformal:
                 shifts[at] = _conformal_quantile(score, level)
         return cls(trained, levels, shifts)
 
+    def plain(self) -> dict[str, Any]:
+        """The calibration as a dictionary of lists and an array."""
+        return {"trained": list(self.trained), "levels": list(self.levels), "shifts": self.shifts}
+
+    @classmethod
+    def of_plain(cls, plain: dict[str, Any]) -> Self:
+        """The calibration that `plain` wrote. Raises ValueError or TypeError for one that it never writes."""
+        try:
+            trained, levels = (tuple(float(level) for level in plain[name]) for name in ("trained", "levels"))
+            return cls(trained, levels, plain["shifts"])
+        except (KeyError, AttributeError) as error:
+            raise ValueError(f"the calibration is incomplete: {error}") from None
+
     def apply(self, quantiles: Floats) -> Floats:
         """Quantiles (windows, horizon, targets, trained) to (windows, horizon, targets, levels), never crossing."""
         chosen = [nearest(self.trained, level) for level in self.levels]

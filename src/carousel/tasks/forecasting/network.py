@@ -20,9 +20,13 @@ MakeLSTM = Callable[[int], LSTM]
 
 @dataclass(frozen=True)
 class Layout:
-    """What the windows hold: how many targets, past, future and static features, and whether missing ones are flagged."""
+    """What the windows hold: their steps, and how many targets and past, future and static features.
+
+    read: the last steps of the context, those that the LSTM reads. flagged: missing values have flags among the inputs.
+    """
 
     context: int
+    read: int
     horizon: int
     targets: int
     past: int
@@ -53,7 +57,7 @@ class Layout:
 class Start:
     """What training starts from: the linear forecast that is corrected, and the size of its errors and of changes.
 
-    base (targets, horizon, context); spread (horizon, targets); change (targets,).
+    base (targets, horizon, context + 1), see `linear.py`; spread (horizon, targets); change (targets,).
     """
 
     base: Map
@@ -71,18 +75,16 @@ class ForecastNetwork(nn.Module, ABC):
     base: Tensor
     spread: Tensor
     change: Tensor
-    levels: Tensor
-    base_steps: int
 
-    def __init__(self, layout: Layout, dropout: float) -> None:
+    def __init__(self, make_lstm: MakeLSTM, layout: Layout, dropout: float) -> None:
         super().__init__()
         self.layout = layout
+        self.lstm = make_lstm(layout.inputs)
         self.dropout = nn.Dropout(dropout)
         self.median = layout.levels.index(MEDIAN)
-        self.register_buffer("base", torch.zeros(layout.targets, self._base_steps(), layout.context))
+        self.register_buffer("base", torch.zeros(layout.targets, self._base_steps(), layout.context + 1))
         self.register_buffer("spread", torch.ones(layout.horizon, layout.targets))
         self.register_buffer("change", torch.ones(layout.targets))
-        self.register_buffer("levels", torch.tensor(layout.levels), persistent=False)
 
     def _base_steps(self) -> int:
         """How many steps ahead the base forecast goes at once."""
@@ -111,16 +113,23 @@ class ForecastNetwork(nn.Module, ABC):
         assert batch.target is not None
         _, scale = window_scale(filled(batch.inputs, self.layout), self.layout.window_scaled)
         unit = (self.spread.unsqueeze(1) * scale).unsqueeze(-1)
-        losses = pinball((batch.target.unsqueeze(-1) - output) / unit, self.levels.to(output))
+        losses = pinball((batch.target.unsqueeze(-1) - output) / unit, output.new_tensor(self.layout.levels))
         return weighted_mean(losses, None if batch.mask is None else batch.mask.to(losses))
 
     def inputs(self, values: Tensor, rest: Tensor, static: Tensor | None) -> Tensor:
-        """What the LSTM reads: values, their changes in usual units, everything else of the window, static features."""
+        """What the LSTM reads at the last steps: values, their changes in usual units, `rest` and static features.
+
+        values: at least as many steps as `rest`, (steps, batch, targets).
+        """
         changes = torch.diff(values, dim=0, prepend=values[:1]) / self.change
-        parts = [values, changes, rest]
+        parts = [values[-len(rest) :], changes[-len(rest) :], rest]
         if static is not None:
-            parts.append(static.expand(len(values), -1, -1))
+            parts.append(static.expand(len(rest), -1, -1))
         return torch.cat(parts, dim=-1)
+
+    def rest(self, batch: Batch) -> Tensor:
+        """What the window holds besides its targets, at the steps that the LSTM reads."""
+        return batch.inputs[-self.layout.read :, :, self.layout.targets :]
 
     def known(self, base: Tensor, batch: Batch) -> Tensor:
         """What is known of each step ahead, (horizon, batch, layout.known)."""
@@ -154,15 +163,13 @@ class DirectNetwork(ForecastNetwork):
     """All steps at once from the LSTM's last output: one linear map, and one small network shared by all steps."""
 
     def __init__(self, make_lstm: MakeLSTM, layout: Layout, dropout: float) -> None:
-        super().__init__(layout, dropout)
-        self.lstm = make_lstm(layout.inputs)
+        super().__init__(make_lstm, layout, dropout)
         width = output_width(self.lstm)
         self.all_steps = nn.Linear(width, layout.horizon * layout.outputs)
         self.each_step = StepHead(width, layout.known, layout.outputs)
 
     def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
-        rest = batch.inputs[..., self.layout.targets :]
-        outputs, _ = self.lstm(self.inputs(values, rest, batch.static))
+        outputs, _ = self.lstm(self.inputs(values, self.rest(batch), batch.static))
         last = self.dropout(last_output(outputs, bidirectional=self.lstm.bidirectional))
         base = apply_map(self.base, values)
         together = self.all_steps(last).unflatten(-1, (self.layout.horizon, -1)).transpose(0, 1)
@@ -174,14 +181,12 @@ class SequenceToSequenceNetwork(ForecastNetwork):
     """A second LSTM, started from the state of the first, reads what is known of each step ahead."""
 
     def __init__(self, make_lstm: MakeLSTM, layout: Layout, dropout: float) -> None:
-        super().__init__(layout, dropout)
-        self.lstm = make_lstm(layout.inputs)
+        super().__init__(make_lstm, layout, dropout)
         self.decoder = make_lstm(layout.known + 1)
         self.head = nn.Linear(output_width(self.decoder), layout.outputs)
 
     def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
-        rest = batch.inputs[..., self.layout.targets :]
-        _, state = self.lstm(self.inputs(values, rest, batch.static))
+        _, state = self.lstm(self.inputs(values, self.rest(batch), batch.static))
         base = apply_map(self.base, values)
         ahead = torch.linspace(0, 1, len(base), device=base.device, dtype=base.dtype)
         known = torch.cat([self.known(base, batch), ahead[:, None, None].expand(-1, base.shape[1], 1)], dim=-1)
@@ -196,8 +201,7 @@ class RecursiveNetwork(ForecastNetwork):
     """
 
     def __init__(self, make_lstm: MakeLSTM, layout: Layout, dropout: float) -> None:
-        super().__init__(layout, dropout)
-        self.lstm = make_lstm(layout.inputs)
+        super().__init__(make_lstm, layout, dropout)
         self.head = StepHead(output_width(self.lstm), layout.known, layout.outputs)
 
     def _base_steps(self) -> int:
@@ -214,24 +218,23 @@ class RecursiveNetwork(ForecastNetwork):
         seen = torch.ones_like(truth, dtype=torch.bool) if batch.mask is None else batch.mask
         whole, since = steps_since(values, truth, seen)
         ahead = self._rest(batch, slice(0, -1), seen[:-1], since[:-1])
-        rest = torch.cat([batch.inputs[..., self.layout.targets :], ahead])
+        rest = torch.cat([self.rest(batch), ahead])
         outputs, _ = self.lstm(self.inputs(whole[:-1], rest, batch.static))
         contexts = whole[:-1].unfold(0, self.layout.context, 1)
-        base = torch.einsum("tc,hbtc->hbt", self.base[:, 0], contexts)
-        return self._answer(outputs[self.layout.context - 1 :], base, self.known(base, batch))
+        base = apply_map(self.base, contexts.flatten(0, 1).permute(2, 0, 1)).view(contexts.shape[:3])
+        return self._answer(outputs[self.layout.read - 1 :], base, self.known(base, batch))
 
     def _free(self, values: Tensor, batch: Batch) -> Tensor:
-        rest = batch.inputs[..., self.layout.targets :]
-        outputs, state = self.lstm(self.inputs(values, rest, batch.static))
+        outputs, state = self.lstm(self.inputs(values, self.rest(batch), batch.static))
         found, last = [], outputs[-1:]
         observed = torch.ones_like(values[:1], dtype=torch.bool)
         for step in range(self.layout.horizon):
             base = apply_map(self.base, values[-self.layout.context :])
             known = self.known(base.expand(self.layout.horizon, -1, -1), batch)[step : step + 1]
-            found.append(self._answer(last, base, known, step))
+            found.append(self._answer(last, base, known))
             values = torch.cat([values, found[-1][..., self.median]])
             rest = self._rest(batch, slice(step, step + 1), observed, torch.zeros_like(values[:1]))
-            last, state = self.lstm(self.inputs(values[-2:], rest.expand(2, -1, -1), batch.static)[1:], state)
+            last, state = self.lstm(self.inputs(values[-2:], rest, batch.static), state)
         return torch.cat(found)
 
     def _rest(self, batch: Batch, steps: slice, observed: Tensor, since: Tensor) -> Tensor:
@@ -241,7 +244,7 @@ class RecursiveNetwork(ForecastNetwork):
             parts += [observed.to(since), since]
         return torch.cat(parts, dim=-1) if parts else since[..., :0]
 
-    def _answer(self, outputs: Tensor, base: Tensor, known: Tensor, step: int = 0) -> Tensor:
+    def _answer(self, outputs: Tensor, base: Tensor, known: Tensor) -> Tensor:
         raw = self.head(self.dropout(outputs), known).unflatten(-1, (self.layout.targets, -1))
         spread = self.spread[:1].unsqueeze(1).unsqueeze(-1)
         return base.unsqueeze(-1) + spread * ordered_quantiles(raw, self.median)
