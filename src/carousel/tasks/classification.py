@@ -24,16 +24,12 @@ class SequenceClassifier(ClassifierMixin, SupervisedEstimator):
     After fitting, `classes_` are the sorted labels and `history_` is a list of one dictionary an epoch.
     """
 
-    bidirectional: bool = redefault(SupervisedEstimator, "bidirectional", True)
     dropout: float = redefault(SupervisedEstimator, "dropout", 0.5)
-    learning_rate: float = redefault(SupervisedEstimator, "learning_rate", 1e-2)
-    max_epochs: int = redefault(SupervisedEstimator, "max_epochs", 50)
     pool: str = parameter("max", "how a series' outputs become one vector", choices=POOLS)
     class_weight: dict[Any, float] | str | None = parameter(
         None, "weight of each class, or 'balanced'", choices=("balanced",)
     )
 
-    _method_defaults: ClassVar[dict[str, Any]] = {"schedule": "one_cycle"}
     _learned: ClassVar[dict[str, Any]] = {**SupervisedEstimator._learned, "classes_": np.ndarray}
 
     def predict(self, X: Any) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from carousel.data import SequenceBatches, Sequences, as_sequences
 from carousel.tasks.base import Material, SequenceEstimator
+from carousel.tasks.parameters import parameter, redefault
 from carousel.tasks.scaler import Scaler
 from carousel.training import Report
 
@@ -25,6 +26,19 @@ LEAST_HELD_OUT = 50
 class SupervisedEstimator(SequenceEstimator):
     """A network that learns a target for each series, or for each of its steps, from examples."""
 
+    bidirectional: bool = redefault(SequenceEstimator, "bidirectional", True)
+    dropout: float = redefault(SequenceEstimator, "dropout", 0.2)
+    learning_rate: float = redefault(SequenceEstimator, "learning_rate", 1e-2)
+    max_epochs: int = redefault(SequenceEstimator, "max_epochs", 50)
+    validation_fraction: float = parameter(
+        0.1,
+        f"share of the series held out to find the best epoch, where that makes {LEAST_HELD_OUT} or more; 0 for none",
+        minimum=0,
+        below=1,
+    )
+    patience: int | None = redefault(SequenceEstimator, "patience", None)
+
+    _method_defaults: ClassVar[dict[str, Any]] = {"schedule": "one_cycle"}
     _learned: ClassVar[dict[str, Any]] = {
         "n_features_in_": int,
         "channels_": int,
