@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -74,7 +75,7 @@ def initializer(init: str | Initializer) -> Initializer:
         return init
     name, _, span = str(init).partition(":")
     if name == "chrono" and span.isdigit() and int(span) > 1:
-        return lambda shape, named: chrono(shape, named, span=int(span))
+        return partial(chrono, span=int(span))
     if name not in INITIALIZERS or span:
         raise ValueError(
             f'init is {init!r}; it can be {", ".join(INITIALIZERS)}, "chrono:SPAN" (2 or more), or a function'
