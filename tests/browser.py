@@ -88,6 +88,7 @@ class _Session:
         self._call("Emulation.setEmulatedMedia", features=[scheme])
         width, height = size
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self._call("Emulation.setScrollbarsHidden", hidden=True)
         self._call("Page.navigate", url=url)
         self._wait_for("Page.loadEventFired")
         self._call("Emulation.setVirtualTimePolicy", policy="advance", budget=5000)

@@ -11,7 +11,8 @@ import pytest
 from carousel import report
 from carousel.report.class_figures import class_rows, confusion_matrix
 from carousel.report.figures import learning_curves, length_histogram, worst_case
-from carousel.report.forecast_figures import coverage_by_horizon, example_forecast
+from carousel.report.findings import ForecastFindings, HorizonError
+from carousel.report.forecast_figures import coverage_by_horizon, error_by_horizon, example_forecast
 from carousel.report.memory_figures import gradient_flow
 from carousel.report.page import TEMPLATES
 from carousel.report.plotting import Drawing, text, thinned, times
@@ -172,3 +173,15 @@ def test_the_gradient_axis_has_labels_that_fit(smallest: float, step: int | str)
     drawn = gradient_flow(replace(samples.memory(), gradients=(flow,)))
     assert drawn is not None
     assert drawn.figure["layout"]["yaxis"]["dtick"] == step
+
+
+def test_an_error_that_would_flatten_the_others_is_named_instead_of_drawn() -> None:
+    rows = (
+        HorizonError("LSTM", (1.0, 2.0), is_model=True),
+        HorizonError("near", (2.0, 9.0)),
+        HorizonError("mean", (8.0, 11.0)),
+    )
+    drawn = error_by_horizon(ForecastFindings(examples=(), errors=rows))
+    assert drawn is not None
+    assert [trace["name"] for trace in drawn.figure["data"]] == ["near", "LSTM"]
+    assert "not drawn: mean" in drawn.caption

@@ -1,9 +1,12 @@
 """The figures of a forecaster: examples with intervals, error and coverage by horizon."""
 
-from carousel.report.findings import ForecastExample, ForecastFindings
+from collections.abc import Sequence
+
+from carousel.report.findings import ForecastExample, ForecastFindings, HorizonError
 from carousel.report.plotting import SERIES, Drawing, Key, axis, band, curve, figure, times, upright
 from carousel.report.wording import number, percent
 
+FLATTENING = 5.0
 BANDS = ("@band-outer", "@band-inner")
 EXAMPLE_KEYS = (Key("past and what came", "@truth"), Key("forecast", "@model"))
 
@@ -53,14 +56,24 @@ def error_by_horizon(found: ForecastFindings) -> Drawing | None:
         return None
     data, keys = [], []
     rivals = iter(("@baseline", "@series-4", "@series-3", *SERIES))
-    for row in sorted(found.errors, key=lambda row: row.is_model):
+    drawn, beyond = _comparable(found.errors)
+    for row in sorted(drawn, key=lambda row: row.is_model):
         colour = "@model" if row.is_model else next(rivals, "@muted")
         style = {"width": 2.5} if row.is_model else {"width": 1.5, "dash": "dash"}
         data.append(curve(range(1, len(row.values) + 1), row.values, row.name, colour, **style))
         keys.append(Key(row.name, colour, "line" if row.is_model else "dashes"))
     axes = {"xaxis": axis("steps ahead"), "yaxis": axis(found.error_metric, rangemode="tozero")}
     caption = f"{found.error_metric[0].upper() + found.error_metric[1:]} at each step ahead; lower is better."
+    caption += f" Far above, and not drawn: {', '.join(beyond)}." if beyond else ""
     return Drawing("horizon-error", "Error by horizon", caption, figure(data, 280, **axes), tuple(reversed(keys)))
+
+
+def _comparable(errors: Sequence[HorizonError]) -> tuple[list[HorizonError], list[str]]:
+    """The rows that fit one scale, the model's always, and the names of those whose errors would flatten it."""
+    peaks = {row.name: max((value for value in row.values if value is not None), default=0.0) for row in errors}
+    limit = FLATTENING * max((peaks[row.name] for row in errors if row.is_model), default=float("inf"))
+    beyond = [row.name for row in errors if not row.is_model and peaks[row.name] > limit]
+    return [row for row in errors if row.name not in beyond], beyond
 
 
 def coverage_by_horizon(found: ForecastFindings) -> Drawing | None:
