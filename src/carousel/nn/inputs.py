@@ -58,6 +58,7 @@ def _lengths(lengths: object, x: Tensor, batched: bool) -> Tensor | None:
         return None
     tensor = torch.as_tensor(lengths, device=x.device)
     tensor = tensor.reshape(1) if not batched and tensor.dim() == 0 else tensor
+    tensor = tensor if tensor.numel() else tensor.long()  # an empty list becomes a tensor of floats
     shapes.check_lengths(tensor, x.shape[0], x.shape[1])
     if not torch.compiler.is_compiling():
         shapes.check_length_values(tensor, x.shape[0])
