@@ -34,8 +34,8 @@ def test_a_compiled_step_has_the_values_and_gates_of_an_eager_one(name: str) -> 
     cell = VARIANTS[name]
     pre, previous, p = operands(cell, 1)
     torch._dynamo.reset()
-    compiled = torch.compile(lambda *given: step(cell, given[0], given[1], p=given[2]), fullgraph=True, backend="eager")
-    expected, got = step(cell, pre, previous, p=p), compiled(pre, previous, p)
+    compiled = torch.compile(step, fullgraph=True, backend="eager")
+    expected, got = step(cell, pre, previous, p=p), compiled(cell, pre, previous, p=p)
     torch.testing.assert_close((got.hidden, got.cell), (expected.hidden, expected.cell))
     for gate, activation in expected.gates.items():
         if isinstance(getattr(cell, gate), Open):

@@ -1,6 +1,6 @@
 """The figures of a forecaster: examples with intervals, error and coverage by horizon."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from carousel.report.findings import ForecastExample, ForecastFindings, HorizonError
 from carousel.report.plotting import SERIES, Drawing, Key, axis, band, curve, figure, times, upright
@@ -68,7 +68,7 @@ def error_by_horizon(found: ForecastFindings) -> Drawing | None:
     return Drawing("horizon-error", "Error by horizon", caption, figure(data, 280, **axes), tuple(reversed(keys)))
 
 
-def _comparable(errors: Sequence[HorizonError]) -> tuple[list[HorizonError], list[str]]:
+def _comparable(errors: Iterable[HorizonError]) -> tuple[list[HorizonError], list[str]]:
     """The rows that fit one scale, the model's always, and the names of those whose errors would flatten it."""
     peaks = {row.name: max((value for value in row.values if value is not None), default=0.0) for row in errors}
     limit = FLATTENING * max((peaks[row.name] for row in errors if row.is_model), default=float("inf"))
