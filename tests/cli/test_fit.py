@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from carousel import load
+from carousel.tasks import TASKS
 from tests.cli.calls import QUICK, Call, names, write_rows
 
 COMPLETE = {
@@ -158,7 +159,6 @@ def test_every_parameter_of_every_estimator_is_a_setting() -> None:
     from dataclasses import fields
 
     from carousel.cli.recipe import sections
-    from carousel.tasks import TASKS
 
     for task, estimator in TASKS.items():
         found = sections(task)
@@ -168,8 +168,8 @@ def test_every_parameter_of_every_estimator_is_a_setting() -> None:
         assert all(setting.help and setting.kinds for section in found.values() for setting in section.values())
 
 
-@pytest.mark.parametrize("task", ["classify", "regress", "label"])
+@pytest.mark.parametrize("task", TASKS)
 def test_the_help_of_a_task_lists_its_settings(call: Call, task: str) -> None:
     shown = call("fit", task, "--help").stdout
-    for option in ("--hidden-size", "--label", "--config", "--resume", "--seed", "--method"):
+    for option in ("--hidden-size", "--config", "--resume", "--seed", "--method"):
         assert option in shown
