@@ -134,7 +134,7 @@ def at_levels(quantiles: Floats, levels: tuple[float, ...], wanted: Any) -> Floa
 
     Raises ValueError for a level outside those that there are.
     """
-    asked = np.atleast_1d(np.asarray(wanted, dtype=np.float64))
+    asked = np.round(np.atleast_1d(np.asarray(wanted, dtype=np.float64)), 9)
     outside = asked[(asked < levels[0]) | (asked > levels[-1])]
     if len(outside):
         raise ValueError(

@@ -60,8 +60,12 @@ def _refuse_arrays(given: Given) -> None:
 def _of_arrays(y: Any, given: Given) -> History:
     names, parts = _named_parts(y)
     single = _is_one_series(parts)
-    targets = as_sequences([parts] if single else parts, what="y", nan="keep", dtype=np.float64)
-    ids = names or (("series",) if single else targets.ids)
+    if names:
+        targets = Sequences([part.reshape(len(part), -1) for part in parts], None, names)
+    else:
+        series = [np.asarray(parts)[:, None]] if single else parts
+        targets = as_sequences(series, what="y", nan="keep", dtype=np.float64)
+    ids = ("series",) if single else targets.ids
     flat = _is_flat(parts, single)
     covariates = {name: _covariates(getattr(given, name), name, names, single) for name in ("past", "future")}
     static, static_names = _static(given.static, ids, bool(names))
@@ -93,14 +97,17 @@ def _named_parts(y: Any) -> tuple[Columns, Any]:
 
 
 def _own(name: Any, value: Any) -> NDArray[Any]:
-    """One series of a mapping, checked by its own name."""
+    """One series of a mapping as numbers; its values are checked later, by its name."""
+    array = np.asarray(value)
+    if array.dtype.kind in "biuf" and array.ndim in (1, 2) and array.size:
+        return array.astype(np.float64)
     return as_sequences([value], what=f"y[{name!r}]", nan="keep", dtype=np.float64).values[0]
 
 
 def _is_one_series(parts: Any) -> bool:
     if isinstance(parts, Sequences) or np.shape(parts[:1]) == (0,):
         return False
-    return np.ndim(parts[0]) == 0 and not isinstance(parts[0], str)
+    return np.ndim(parts[0]) == 0
 
 
 def _is_flat(parts: Any, single: bool) -> bool:

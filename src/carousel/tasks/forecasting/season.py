@@ -13,6 +13,8 @@ SEASONS_SEEN = 3
 MOST_READ = 96
 GAIN = 0.9
 """A season must lower the error of the last value to this part of it."""
+ALIKE = 1.05
+"""Of seasons whose errors differ by less than this factor, the shortest is taken: twice a season is one too."""
 
 
 def guess_season(history: History, horizon: int) -> int:
@@ -23,8 +25,8 @@ def guess_season(history: History, horizon: int) -> int:
     longest = min(int(history.lengths.min()) // SEASONS_SEEN, LONGEST_SEASON)
     candidates = [season for season in _candidates(history, longest) if 1 < season <= longest]
     errors = {season: _naive_error(history, season, horizon) for season in [1, *candidates]}
-    best = min(errors, key=lambda season: (errors[season], season))
-    return best if errors[best] < GAIN * errors[1] else 1
+    good = [season for season, error in errors.items() if error <= ALIKE * min(errors.values())]
+    return min(good) if min(errors.values()) < GAIN * errors[1] else 1
 
 
 def _candidates(history: History, longest: int) -> list[int]:
