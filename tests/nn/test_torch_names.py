@@ -229,9 +229,7 @@ GRID = list(product((True, False), (True, False), (1, 2), (0.0, 0.3), (True, Fal
 
 @pytest.mark.parametrize(("bias", "both", "layers", "dropout", "strided", "form"), GRID)
 @pytest.mark.filterwarnings("ignore:dropout option adds dropout after all but last")
-def test_RNN_cpu_vs_torch(
-    bias: bool, bidirectional: bool, layers: int, dropout: float, strided: bool, form: str
-) -> None:
+def test_RNN_cpu_vs_torch(bias: bool, both: bool, layers: int, dropout: float, strided: bool, form: str) -> None:
     """The 64 combinations of _test_RNN_cpu_vs_cudnn and more: ours against torch's, outputs and all gradients."""
     options: dict[str, Any] = {"bias": bias, "bidirectional": both, "dropout": dropout}
     theirs = nn.LSTM(INPUT, HIDDEN, layers, dtype=torch.float64, **options)
