@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from carousel.data import Batches, DataError, Panel, Windows, last_windows
-from carousel.tasks.base import Material, SequenceEstimator
+from carousel.tasks.base import Material
 from carousel.tasks.forecasting.backtest import MODEL, Backtest, Rolling, median_of, seasonal_scales
 from carousel.tasks.forecasting.baselines import SEASONAL, baseline_forecasts
 from carousel.tasks.forecasting.batches import DrawnWindows, Ready
@@ -20,13 +20,11 @@ from carousel.tasks.forecasting.conformal import Conformal
 from carousel.tasks.forecasting.forecast import Forecast
 from carousel.tasks.forecasting.history import History
 from carousel.tasks.forecasting.network import NETWORKS, ForecastNetwork, Layout
-from carousel.tasks.forecasting.preparation import SCALINGS, Preparation
-from carousel.tasks.forecasting.quantiles import with_median
+from carousel.tasks.forecasting.options import ForecastParameters
+from carousel.tasks.forecasting.preparation import Preparation
 from carousel.tasks.forecasting.reading import Given, read_history, with_future
 from carousel.tasks.forecasting.season import MOST_READ, guess_context, guess_season
-from carousel.tasks.forecasting.tables import Roles, columns_of
 from carousel.tasks.forecasting.windows import Split, check_long_enough, start_of, window_values
-from carousel.tasks.parameters import parameter, redefault
 from carousel.training import Plan, Report
 
 PREDICTION_BATCH = 256
@@ -36,48 +34,13 @@ MOST_DRAWN = 2048
 Floats = NDArray[np.float64]
 
 
-def _default(name: str, value: Any) -> Any:
-    return redefault(SequenceEstimator, name, value)
-
-
 @dataclass(kw_only=True, eq=False, repr=False)
-class Forecaster(SequenceEstimator):
+class Forecaster(ForecastParameters):
     """Forecast series with an LSTM: a median and quantiles that do not cross, calibrated on a held-out part.
 
     The LSTM corrects a linear forecast (`base`), so that it only has to learn what a line cannot say. Series, columns
     and dates are given as arrays, lists, mappings or frames (see `fit`).
     """
-
-    horizon: int = parameter(24, "steps ahead", minimum=1)
-    context: int | None = parameter(None, "past steps that a forecast rests on; None: by season and horizon", minimum=1)
-    lstm_context: int | None = parameter(
-        None, "last steps of the context that the LSTM itself reads; None: at most 96", minimum=1
-    )
-    strategy: str = parameter("direct", "how the steps ahead are made", choices=tuple(NETWORKS))
-    base: str = parameter(
-        "linear", "the simple forecast that the LSTM corrects", choices=("linear", "seasonal", "last", "none")
-    )
-    quantiles: tuple | list = parameter((0.1, 0.5, 0.9), "levels of the quantiles; the median is always among them")
-    season: int | None = parameter(None, "steps after which the series repeat themselves; None: guessed", minimum=1)
-    scaling: str = parameter("standard", "what the numbers are divided by", choices=SCALINGS)
-    scale_of: str = parameter("series", "whose numbers are scaled together", choices=("series", "all", "window"))
-    nan: str = parameter("error", "what to do about missing values", choices=("error", "mask", "impute"))
-    calendar: bool = parameter(True, "learn from the hour, the weekday and the day of the year, where there are dates")
-    target: str | tuple | list | None = parameter(None, "columns to forecast, of a frame")
-    series: str | None = parameter(None, "the column that names the series, of a long frame")
-    time: str | None = parameter(None, "the column of times, of a frame")
-    past_exog: str | tuple | list | None = parameter(None, "columns known up to the present, of a frame")
-    future_exog: str | tuple | list | None = parameter(None, "columns known ahead, of a frame")
-    static: str | tuple | list | None = parameter(None, "columns that do not change in a series, of a frame")
-    stride: int = parameter(1, "steps between the training windows of a series", minimum=1)
-    windows_per_epoch: int | None = parameter(
-        None, "windows drawn in an epoch; None: 2048, or twice those there are where these are few", minimum=1
-    )
-
-    hidden_size: int = _default("hidden_size", 32)
-    max_epochs: int = _default("max_epochs", 20)
-    batch_size: int = _default("batch_size", 128)
-    patience: int | None = _default("patience", None)
 
     _learned: ClassVar[dict[str, Any]] = {
         "context_": int,
@@ -155,7 +118,7 @@ class Forecaster(SequenceEstimator):
     def predict_quantiles(self, y: Any = None, levels: Any = None, **given: Any) -> Floats:
         """Quantiles in the shape of the median with a last axis of levels; by default the levels in `quantiles`."""
         found = self.forecast(y, **given)
-        wanted = with_median(self.quantiles) if levels is None else levels
+        wanted = self._levels if levels is None else levels
         return np.stack([found.quantile(level) for level in np.atleast_1d(np.asarray(wanted))], axis=-1)
 
     def predict_interval(self, y: Any = None, coverage: float = 0.8, **given: Any) -> tuple[Floats, Floats]:
@@ -199,14 +162,8 @@ class Forecaster(SequenceEstimator):
         found = self._roll(history, Rolling.before_the_end(history.lengths, self.horizon, 1, 1))
         return 1 - found.scores[MODEL]["mae"] / max(found.scores[SEASONAL]["mae"], 1e-300)
 
-    def _roles(self) -> Roles:
-        target, past, future, static = (
-            columns_of(names) for names in (self.target, self.past_exog, self.future_exog, self.static)
-        )
-        return Roles(target, self.series, self.time, past, future, static)
-
     def _read(self, y: Any, **given: Any) -> History:
-        return read_history(y, Given(**given), self._roles(), self.nan)
+        return read_history(y, Given(**given), self._roles, self.nan)
 
     def _fit_history(self, history: History, seed: int, checkpoint: Any = None) -> Iterator[Report]:
         """Learn the preparation from the training part, and return the training itself."""
@@ -218,7 +175,7 @@ class Forecaster(SequenceEstimator):
             train, self.nan, self.scaling, each_series=self.scale_of == "series", calendar=self.calendar
         )
         self.preparation_ = preparation.plain()
-        self.conformal_ = Conformal.none(self._levels(), self.horizon, len(history.target_names)).plain()
+        self.conformal_ = Conformal.none(self._levels, self.horizon, len(history.target_names)).plain()
         self.tail_ = history.tail(self.context_).plain()
         held = history.take(split.held)
         validation = self._held_out(preparation.panel(held), split.stops[split.held]) if len(held) else None
@@ -254,7 +211,7 @@ class Forecaster(SequenceEstimator):
         batch = windows.gather(windows.order(0))
         assert batch.target is not None and batch.mask is not None
         truth = np.where(batch.mask.numpy(), batch.target.numpy(), np.nan)
-        self.conformal_ = Conformal.of(self._levels(), outputs.transpose(0, 1).numpy(), truth.swapaxes(0, 1)).plain()
+        self.conformal_ = Conformal.of(self._levels, outputs.transpose(0, 1).numpy(), truth.swapaxes(0, 1)).plain()
 
     def _training_windows(self, panel: Panel, seed: int) -> Windows:
         windows = DrawnWindows(
@@ -279,7 +236,7 @@ class Forecaster(SequenceEstimator):
         return replace(plan, keep_best=self.patience is not None)
 
     def _check_options(self, history: History) -> None:
-        with_median(self.quantiles)
+        _ = self._levels
         if self.strategy == "recursive" and history.past is not None:
             raise ValueError('strategy="recursive" has no forecasts of past covariates to go on with; use "direct"')
         if self.strategy == "recursive" and self.bidirectional:
@@ -294,9 +251,6 @@ class Forecaster(SequenceEstimator):
         self.lstm_context_ = min(self.lstm_context or MOST_READ, self.context_)
         check_long_enough(history, self.context_, self.horizon)
 
-    def _levels(self) -> tuple[float, ...]:
-        return with_median(self.quantiles)
-
     def _layout(self) -> Layout:
         preparation = Preparation.of_plain(self.preparation_)
         return Layout(
@@ -308,7 +262,7 @@ class Forecaster(SequenceEstimator):
             future=preparation.future_width,
             static=preparation.static_width,
             flagged=self.nan == "mask",
-            levels=self._levels(),
+            levels=self._levels,
             window_scaled=self.scale_of == "window",
         )
 
@@ -334,7 +288,7 @@ class Forecaster(SequenceEstimator):
         history = History.of_plain(self.tail_)
         if unknown := [name for name in given if name != "future" and given[name] is not None]:
             raise TypeError(f"{', '.join(unknown)}= goes with y=; without y the training series go on")
-        return history if given.get("future") is None else with_future(history, given["future"], self._roles())
+        return history if given.get("future") is None else with_future(history, given["future"], self._roles)
 
     def _check_ahead(self, history: History) -> None:
         """Raise DataError unless all that is known ahead is given."""
@@ -369,7 +323,7 @@ class Forecaster(SequenceEstimator):
         simple = baseline_forecasts(
             history, rolling.first, (series, origins), (self.context_, self.horizon, self.season_)
         )
-        found: dict[str, Any] = {"levels": levels, "trained": self._levels(), "quantiles": quantiles}
+        found: dict[str, Any] = {"levels": levels, "trained": self._levels, "quantiles": quantiles}
         found["forecasts"] = {MODEL: median_of(quantiles, levels), **simple}
         found["scale"] = seasonal_scales(history, rolling.first, self.season_)[series]
         return Backtest.of(history, (series, origins), found)
@@ -380,7 +334,7 @@ class Forecaster(SequenceEstimator):
         shape = (len(conformal.levels), self.horizon, len(preparation.target_names))
         if not 0 < self.lstm_context_ <= self.context_ or self.season_ < 1:
             raise ValueError(f"context {self.context_}, read {self.lstm_context_}, season {self.season_}")
-        if conformal.shifts.shape != shape or conformal.trained != self._levels():
+        if conformal.shifts.shape != shape or conformal.trained != self._levels:
             raise ValueError(f"the calibration has shape {conformal.shifts.shape}, not {shape}, or other levels")
         if tail.target_names != preparation.target_names or min(map(len, tail.targets), default=0) < self.context_:
             raise ValueError("the ends of the training series do not fit the preparation")

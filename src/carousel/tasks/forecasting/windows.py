@@ -12,6 +12,7 @@ from carousel.tasks.forecasting.linear import Map, apply_map, last_season, last_
 from carousel.tasks.forecasting.network import Layout, Start
 from carousel.tasks.forecasting.window import filled, window_scale
 
+BASES = ("linear", "seasonal", "last", "none")
 FITTED_WINDOWS = 4096
 """The most windows that a linear map is fitted on, evenly spaced."""
 
