@@ -242,7 +242,7 @@ def test_RNN_cpu_vs_torch(bias: bool, both: bool, layers: int, dropout: float, s
         if strided
         else torch.randn(TIME, BATCH, INPUT).double()
     )
-    directions = 2 if bidirectional else 1
+    directions = 2 if both else 1
     state = [torch.randn(layers * directions, BATCH, HIDDEN, dtype=torch.float64) for _ in range(2)]
     results = [run(module, x, state, form) for module in (theirs, ours)]
     torch.testing.assert_close(results[1], results[0], rtol=0, atol=1e-12)
