@@ -32,7 +32,8 @@ test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 demo: install
-	$(BIN)/carousel fit forecast src/carousel/data/sets/co2_weekly.csv --target ppm --horizon 26 --out runs/demo
+	$(BIN)/carousel fit forecast src/carousel/data/sets/co2_weekly.csv --target ppm --horizon 26 \
+		--nan mask --scale-of window --out runs/demo --force
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -59,7 +59,7 @@ def _interrupts(training: Training) -> Iterator[None]:
 
 @contextmanager
 def _bar(shown: bool) -> Iterator[Any]:
-    if not shown or not sys.stderr.isatty():
+    if not (shown and _is_watched()):
         yield lambda report: None
         return
     from rich.progress import BarColumn, Progress, TextColumn
@@ -78,6 +78,10 @@ def _bar(shown: bool) -> Iterator[Any]:
             )
 
         yield advance
+
+
+def _is_watched() -> bool:
+    return sys.stderr.isatty()
 
 
 def _figures(report: Report) -> str:
