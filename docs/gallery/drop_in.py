@@ -16,7 +16,7 @@ import carousel
 class Tagger(nn.Module):
     """Two classes for each step; the kind of LSTM is all that differs."""
 
-    def __init__(self, kind: type[nn.RNNBase]) -> None:
+    def __init__(self, kind: type[nn.LSTM] | type[carousel.LSTM]) -> None:
         super().__init__()
         self.lstm = kind(8, 16, num_layers=2, bidirectional=True, batch_first=True)
         self.head = nn.Linear(32, 2)

@@ -14,7 +14,8 @@ JANET = Cell(input=Complement("forget"), forget=Gate(), candidate=Gate("tanh"), 
 
 def by_hand(lstm: carousel.LSTM, x: torch.Tensor) -> torch.Tensor:
     """The same cell written out, to check the description by; x is (time, batch, features)."""
-    W, R, b = lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0 + lstm.bias_hh_l0
+    weights = dict(lstm.named_parameters())
+    W, R, b = weights["weight_ih_l0"], weights["weight_hh_l0"], weights["bias_ih_l0"] + weights["bias_hh_l0"]
     h, outputs = x.new_zeros(x.shape[1], lstm.hidden_size), []
     for step in x:
         f, z = (step @ W.T + h @ R.T + b).chunk(2, dim=1)

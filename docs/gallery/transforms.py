@@ -63,7 +63,7 @@ def ensemble(x: Tensor) -> None:
 
 
 def compiled(model: Reader, x: Tensor) -> None:
-    """torch.compile with fullgraph=True: a break would raise. "aot_eager" traces as the default does, without a compiler."""
+    """With fullgraph=True a break in the graph would raise; "aot_eager" traces as usual and builds nothing."""
     whole = torch.compile(model, fullgraph=True, backend="aot_eager")
     print(f"one graph for the whole model: {(whole(x) - model(x)).abs().max():.0e} from plain running")
 
