@@ -1,5 +1,6 @@
 """Writes the pages that are made from the package itself: `make docs`. A test holds them current."""
 
+import runpy
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
@@ -104,7 +105,12 @@ def _sources() -> str:
     return f"## Sources\n\n{entries}\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"cells.md": cells_page}
+def torch_page() -> str:
+    """The page docs/torch.md, measured live."""
+    return runpy.run_path(str(DOCS / "torch_table.py"))["page"]()
+
+
+PAGES: dict[str, Callable[[], str]] = {"cells.md": cells_page, "torch.md": torch_page}
 
 
 def main() -> None:
