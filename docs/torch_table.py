@@ -381,7 +381,7 @@ true end and a reset are asked for by name (`lengths=`, `reset=`), where torch h
 ## What torch.nn.LSTM cannot
 
 {table(GAPS)}
-Not tried here, because it needs packages beyond torch: `torch.onnx.export`. It writes `torch.nn.LSTM` as one node a layer
+Not tried here, for want of its packages: `torch.onnx.export`. It writes `torch.nn.LSTM` as one node a layer
 but freezes the length, ONNX Runtime refuses what it writes for `proj_size`, and a cell of one's own becomes some twenty
 nodes a step. This package writes no ONNX yet.
 
