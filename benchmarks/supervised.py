@@ -57,15 +57,18 @@ def measured(task: Task, seeds: Sequence[int] = SEEDS) -> Result:
 
 
 def _ours(task: Task, seeds: Sequence[int]) -> tuple[Entry, list[Entry]]:
-    learned, unseen = task.train, task.test
-    seconds, scores = Seconds(), []
-    for seed in seeds:
-        model: Any = task.estimator(random_state=seed, **task.options)
-        with timed("fit", seconds):
-            model.fit(learned.sequences, learned.labels)
-        with timed("predict", seconds):
-            scores.append(model.evaluate(unseen.sequences, unseen.labels))
+    learned, unseen, seconds = task.train, task.test, Seconds()
+    scores = [_once(task, seed, seconds) for seed in seeds]
     joined = {name: [one[name] for one in scores] for name in METRICS}
-    simple = baseline_scores(model, learned.sequences, learned.labels, unseen.sequences, unseen.labels)
+    arrays = (learned.sequences, learned.labels, unseen.sequences, unseen.labels)
+    simple = baseline_scores(task.estimator(**task.options), *arrays)
     others = [Entry(who, "baseline", {name: [own[name]] for name in METRICS}) for who, own in simple.items()]
     return Entry(f"{OURS}.{task.estimator.__name__}", "ours", joined, seconds), others
+
+
+def _once(task: Task, seed: int, seconds: Seconds) -> dict[str, float]:
+    model: Any = task.estimator(random_state=seed, **task.options)
+    with timed("fit", seconds):
+        model.fit(task.train.sequences, task.train.labels)
+    with timed("predict", seconds):
+        return model.evaluate(task.test.sequences, task.test.labels)
