@@ -93,16 +93,18 @@ def test_a_future_covariate_is_used(strategy: str) -> None:
 
 
 def test_a_static_feature_is_used() -> None:
-    """Two kinds of series whose next value is the last one, with or without its sign."""
+    """Of two kinds of series, one steps up and the other down at moments that no past tells."""
     rng = np.random.default_rng(0)
-    series = [
-        np.cumprod(np.where(np.arange(200) % 1, 1, kind) * np.ones(200)) * rng.choice([-1, 1]) for kind in (1, -1)
-    ]
-    y = np.stack([one + rng.normal(0, 0.05, 200) for one in series * 4])
-    fitted = quick(scale_of="all", max_epochs=8, windows_per_epoch=512, base="none", learning_rate=1e-2)
-    forecast = fitted.fit(y, static=["still", "turning"] * 4)
-    assert forecast.network_.layout.static == 2
-    assert np.isfinite(forecast.predict().median).all()
+    steps = (rng.random((8, 200)) < 0.3) * np.where(np.arange(8) % 2, 1.0, -1.0)[:, None]
+    y, kinds = steps + rng.normal(0, 0.05, steps.shape), ["down", "up"] * 4
+    fitted = quick(scale_of="all", context=1, max_epochs=8, windows_per_epoch=512, base="none", learning_rate=1e-2)
+    fitted.fit(y, static=kinds)
+    down, up = (
+        fitted.predict_quantiles(y, static=[kind] * 8, levels=[0.5 - side, 0.5 + side])
+        for kind, side in (("down", 0.4), ("up", 0.4))
+    )
+    assert (up[..., 1] - down[..., 1]).min() > 0.3
+    assert (up[..., 0] - down[..., 0]).min() > 0.3
 
 
 @pytest.mark.parametrize("strategy", ["direct", "recursive", "seq2seq"])

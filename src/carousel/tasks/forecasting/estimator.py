@@ -246,8 +246,9 @@ class Forecaster(ForecastParameters):
         """Season and context, from the rows that are certain to be in the training part."""
         check_long_enough(history, self.context or 1, self.horizon)
         kept = np.maximum((history.lengths * (1 - self.validation_fraction)).astype(np.int64), 1)
-        self.season_ = self.season or guess_season(history.head(kept), self.horizon)
-        self.context_ = self.context or guess_context(self.season_, self.horizon, int(kept.min()))
+        guessed, longest = (self.season,) * 2 if self.season else guess_season(history.head(kept), self.horizon)
+        self.season_ = guessed
+        self.context_ = self.context or guess_context(longest, self.horizon, int(kept.min()))
         self.lstm_context_ = min(self.lstm_context or MOST_READ, self.context_)
         check_long_enough(history, self.context_, self.horizon)
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from carousel.data import DataError, Frequency, TimeIndex
+from carousel.data.frequency import Unit
 from carousel.data.sequences import Sequences
 
 Values = NDArray[Any]
@@ -111,7 +112,9 @@ class History:
             rows: dict[str, Any] = {name: _arrays(plain[name]) for name in ROWS if plain.get(name) is not None}
             more: dict[str, Any] = {f"{part}_names": tuple(map(str, plain[f"{part}_names"])) for part in PARTS}
             static = None if plain["static"] is None else np.array(plain["static"], dtype=object)
-            times = None if plain["times"] is None else [_read_index(index) for index in plain["times"]]
+            times = (
+                None if plain["times"] is None else list(map(_read_index, plain["times"], map(len, rows["targets"])))
+            )
             more |= {name: bool(plain[name]) for name in ("single", "flat", "named")}
             made = cls(ids=tuple(map(str, plain["ids"])), static=static, times=times, **rows, **more)
         except (KeyError, AttributeError, OverflowError) as error:
@@ -148,20 +151,21 @@ def _arrays(values: Any) -> list[Values]:
 
 
 def _plain_index(index: TimeIndex) -> dict[str, Any]:
-    step = index.frequency
-    first = index.times[0]
+    step, first = index.frequency, index.times[0]
     return {
         "first": float(first) if index.times.dtype.kind == "f" else str(first),
-        "rows": len(index),
         "zone": index.zone,
         "frequency": None if step is None else [step.unit, step.count, step.at_month_end],
     }
 
 
-def _read_index(plain: dict[str, Any]) -> TimeIndex:
+def _read_index(plain: dict[str, Any], rows: int) -> TimeIndex:
     first = plain["first"]
     start = np.float64(first) if isinstance(first, float | int) else np.datetime64(first, "us")
     if plain["frequency"] is None:
         return TimeIndex(np.array([start]), None, str(plain["zone"]))
-    step = Frequency(*plain["frequency"])
-    return TimeIndex(step.after(start, np.arange(int(plain["rows"]))), step, str(plain["zone"]))
+    unit, count, at_month_end = plain["frequency"]
+    if unit not in get_args(Unit) or not isinstance(count, float | int) or not count > 0:
+        raise ValueError(f"its times have no step of {count!r} {unit!r}")
+    step = Frequency(unit, count, bool(at_month_end))
+    return TimeIndex(step.after(start, np.arange(rows)), step, str(plain["zone"]))

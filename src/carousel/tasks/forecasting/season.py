@@ -13,20 +13,26 @@ SEASONS_SEEN = 3
 MOST_READ = 96
 GAIN = 0.9
 """A season must lower the error of the last value to this part of it."""
-ALIKE = 1.05
+ALIKE = 1.01
 """Of seasons whose errors differ by less than this factor, the shortest is taken: twice a season is one too."""
+GOOD = 1.25
+"""A context covers the longest season whose error is at most this multiple of the least: a week beside a day."""
 
 
-def guess_season(history: History, horizon: int) -> int:
-    """The period whose seasonal naive forecast of the horizon is best on these series; 1 where none helps.
+def guess_season(history: History, horizon: int) -> tuple[int, int]:
+    """The period whose seasonal naive forecast of the horizon is best on these series, and the longest that is good.
 
-    Candidates are the usual seasons of the times' frequency, or else the peaks of the autocorrelation.
+    Both are 1 where none helps. Candidates are the usual seasons of the times' frequency, or else the peaks of the
+    autocorrelation.
     """
     longest = min(int(history.lengths.min()) // SEASONS_SEEN, LONGEST_SEASON)
     candidates = [season for season in _candidates(history, longest) if 1 < season <= longest]
     errors = {season: _naive_error(history, season, horizon) for season in [1, *candidates]}
-    good = [season for season, error in errors.items() if error <= ALIKE * min(errors.values())]
-    return min(good) if min(errors.values()) < GAIN * errors[1] else 1
+    least = min(errors.values())
+    if least >= GAIN * errors[1]:
+        return 1, 1
+    best = min(season for season, error in errors.items() if error <= ALIKE * least)
+    return best, max(season for season, error in errors.items() if error <= GOOD * least)
 
 
 def _candidates(history: History, longest: int) -> list[int]:
