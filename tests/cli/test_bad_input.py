@@ -162,7 +162,18 @@ FITS: dict[str, tuple[str, Make, int, str]] = {
         1,
         "no learning method is called 'magic'",
     ),
-    "a device that is not there": ("classify classes --device abacus", nothing, 1, "abacus"),
+    "an option that the LSTM does not have": (
+        "classify classes --set lstm_options.nrom=1",
+        nothing,
+        1,
+        "lstm_options has 'nrom', which carousel.LSTM does not take",
+    ),
+    "a device that is not there": (
+        "classify classes --device abacus",
+        nothing,
+        2,
+        "device is 'abacus'; this machine has cpu",
+    ),
     "no settings file": ("classify classes --config no.yaml", nothing, 1, "no.yaml: there is no such file or folder"),
     "settings that are no YAML": (
         "classify classes --config bad.yaml",

@@ -8,12 +8,14 @@ from typing import Any, Literal
 from pydantic import Field
 
 from carousel.cli.errors import UsageError
+from carousel.cli.info import machine
 from carousel.cli.settings import Setting, assign, checked, schema, settings_of
 from carousel.cli.studies import Study, study_of
 from carousel.cli.yaml_text import read_file, write_text
 from carousel.data import atomic_path
 from carousel.tasks import TASKS, SequenceEstimator
 from carousel.tasks.parameters import check_parameters
+from carousel.tasks.persistence import available
 
 FILE = "config.yaml"
 _OWN = ("random_state", "verbose")
@@ -44,6 +46,9 @@ class Recipe:
             check_parameters(estimator)
         except (ValueError, TypeError) as error:
             raise UsageError(str(error)) from None
+        if available(estimator.device) != estimator.device:
+            devices = ", ".join(machine()["devices"])
+            raise UsageError(f"device is {estimator.device!r}; this machine has {devices}")
         return estimator
 
     def study(self) -> Study:
