@@ -1,5 +1,6 @@
 """What all estimators share: their common parameters, and the ceremony of learning, saving and predicting."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -140,10 +141,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _lstm(self, input_size: int) -> LSTM:
         """The LSTM stack that the parameters describe; its outputs are `_output_size` wide."""
         options = dict(self.lstm_options or {})
-        if taken := sorted(_OWN_FIELDS & options.keys()):
-            raise ValueError(
-                f"lstm_options names {', '.join(taken)}, which the estimator sets by itself; use its own parameters"
-            )
+        _check_lstm_options(options)
         between = self.dropout if self.num_layers > 1 else 0.0
         return LSTM(
             input_size,
@@ -205,3 +203,16 @@ class SequenceEstimator(BaseEstimator, ABC):
         if not isinstance(estimator, cls):
             raise ValueError(f"{directory} holds a {type(estimator).__name__}, not a {cls.__name__}")
         return estimator
+
+
+def _check_lstm_options(options: dict[str, Any]) -> None:
+    """Raise for a keyword that the estimator sets by itself, or that carousel.LSTM does not have."""
+    if taken := sorted(_OWN_FIELDS & options.keys()):
+        raise ValueError(
+            f"lstm_options names {', '.join(taken)}, which the estimator sets by itself; use its own parameters"
+        )
+    known = [name for name in inspect.signature(LSTM).parameters if name not in _OWN_FIELDS]
+    if unknown := sorted(options.keys() - known):
+        raise TypeError(
+            f"lstm_options has {unknown[0]!r}, which carousel.LSTM does not take; it takes {', '.join(known)}"
+        )
