@@ -67,7 +67,14 @@ def verdict(result: Result) -> str:
     figures = f"{number(ours.mean(metric))} against {number(first.mean(metric))} of {first.name}"
     losses = [_losing(other, result) for other in result.metrics[1:]]
     said = [f"Ours {'is best' if wins else 'is not best'} by {word}: {figures}.", *filter(None, losses)]
+    if _within_spread(ours, first, metric):
+        said.insert(1, "The difference is smaller than the standard deviation over seeds.")
     return " ".join([*said, *(_cost(ours, entry) for entry in result.entries if entry.kind == "rival")])
+
+
+def _within_spread(ours: Entry, other: Entry, metric: str) -> bool:
+    values = ours.scores[metric]
+    return len(values) > 1 and abs(ours.mean(metric) - other.mean(metric)) < stdev(values)
 
 
 def _losing(metric: str, result: Result) -> str:
@@ -141,14 +148,14 @@ def draw(results: list[Result]) -> None:
     for panel, result in zip(panels[0], results, strict=False):
         shown = [entry for entry in reversed(result.ranked) if entry.kind != "command line"]
         naive = next(entry for entry in shown if entry.name == "seasonal naive").mean("mae")
-        shown = [entry for entry in shown if entry.mean("mae") <= 2 * naive]
+        shown = [entry for entry in shown if entry.mean("mae") <= 3 * naive]
         parts = [entry.mean("mae") / naive for entry in shown]
         colors = ["tab:blue" if entry.kind == "ours" else "tab:gray" for entry in shown]
         bars = panel.barh([entry.name.removeprefix("carousel.") for entry in shown], parts, color=colors)
         panel.bar_label(bars, fmt="%.2f", padding=2)
         panel.set(title=result.title.removeprefix("Forecasting "), xlim=(0, 1.25 * max(parts)), xticks=[])
         panel.spines[["top", "right", "bottom"]].set_visible(False)
-    figure.suptitle("mean absolute error, seasonal naive = 1 (shorter is better; more than 2 is left out)")
+    figure.suptitle("mean absolute error, seasonal naive = 1 (shorter is better; more than 3 is left out)")
     figure.tight_layout()
     with atomic_path(FIGURE) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})

@@ -94,6 +94,9 @@ def test_a_loss_is_said_plainly() -> None:
     assert "2.0 times more processor time than rival" in verdict
     entries[0].scores["mae"] = [0.5]
     assert "Ours is best by MAE: 0.5 against 1 of rival" in page.verdict(_result(entries))
+    assert "standard deviation" not in page.verdict(_result(entries))
+    entries[0].scores["mae"] = [0.5, 1.3]
+    assert "smaller than the standard deviation" in page.verdict(_result(entries))
 
 
 def _entry(name: str, kind: str, error: float, seconds: float) -> results.Entry:
