@@ -1,6 +1,7 @@
 """Draws the figures of the documents from what the gallery computes: `.venv/bin/python docs/figures.py`."""
 
 import runpy
+from calendar import month_abbr
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ INK, FAINT = "#7d8590", "#7d859055"
 BLUE, ORANGE, GREEN = "#3b82f6", "#f0883e", "#2da44e"
 STOPS = [(0, BLUE), (0.5, BLUE + "00"), (0.5, ORANGE + "00"), (1, ORANGE)]
 SIGNED = LinearSegmentedColormap.from_list("empty to full", STOPS)
-MONTHS = np.array("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
-STYLE = {
+MONTHS = np.array(month_abbr[1:])
+STYLE: Any = {
     "font.size": 10,
     "axes.edgecolor": FAINT,
     "text.color": INK,
