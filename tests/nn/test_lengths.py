@@ -272,3 +272,12 @@ class TestProperties:
         lstm, x = make(cell=cell), batch()
         first, middle = lstm(x[:cut])
         torch.testing.assert_close(torch.cat([first, lstm(x[cut:], middle)[0]]), lstm(x)[0])
+
+
+def test_lengths_may_be_mapped_over() -> None:
+    lstm, x = make(bidirectional=True), torch.stack([batch(), batch()])
+    lengths = torch.tensor([LENGTHS, LENGTHS[::-1]])
+    mapped = torch.func.vmap(lambda part, own: lstm(part, lengths=own)[0])(x, lengths)
+    torch.testing.assert_close(
+        mapped, torch.stack([lstm(part, lengths=own)[0] for part, own in zip(x, lengths, strict=True)])
+    )

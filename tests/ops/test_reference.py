@@ -104,6 +104,39 @@ def test_hands_on_the_gates_of_full_gate_recurrence(name: str) -> None:
     np.testing.assert_allclose(state.gates[0].numpy(), sent[2], atol=1e-12)
 
 
+def test_gates_may_read_h_and_others_c() -> None:
+    """A cell whose input gate reads c_{t-1} and whose other gates read h_{t-1}, written out."""
+    cell = Cell(input=Gate(recurrent="cell"), output=Gate(recurrent=None))
+    given = example(cell, 1, 1, Sizes(3, 2), dtype=torch.float64)
+    (pre,), (R, h, c) = given.gates[0], (given.weights.R, given.state.hidden[0], given.state.cell[0])
+    assert R is not None
+    i, f = torch.sigmoid(pre[:2] + R[:2] @ c), torch.sigmoid(pre[2:4] + R[2:4] @ h)
+    new = f * c + i * torch.tanh(pre[4:6] + R[4:6] @ h)
+    outputs, state = run(cell, given)
+    torch.testing.assert_close(state.cell[0], new)
+    torch.testing.assert_close(outputs[0, 0], torch.sigmoid(pre[6:]) * new.tanh())
+
+
+@pytest.mark.parametrize("peeps", ["input", "candidate"])
+def test_peepholes_of_a_block(peeps: str) -> None:
+    """A shared gate sums over the cells of its block; the candidate has a row for each cell and sums over none."""
+    options = {peeps: Gate("tanh" if peeps == "candidate" else "sigmoid", peephole="previous")}
+    cell = Cell(**options, block=2)  # type: ignore[arg-type]
+    given = example(cell, 1, 1, Sizes(3, 4), dtype=torch.float64)
+    (pre,), (R, p, h, c) = (
+        given.gates[0],
+        (given.weights.R, given.weights.p, given.state.hidden[0], given.state.cell[0]),
+    )
+    assert R is not None
+    assert p is not None
+    i, f, z, _ = (pre + R @ h).split([2, 2, 4, 2])
+    seen = p[0] * c
+    i = i + seen.view(2, 2).sum(1) if peeps == "input" else i
+    z = z + seen if peeps == "candidate" else z
+    new = torch.sigmoid(f).repeat_interleave(2) * c + torch.sigmoid(i).repeat_interleave(2) * z.tanh()
+    torch.testing.assert_close(run(cell, given)[1].cell[0], new)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_is_torch_lstm(dtype: torch.dtype) -> None:
     theirs = torch.nn.LSTM(3, 6, dtype=dtype)
@@ -216,3 +249,14 @@ def test_squashing_functions(squash: str, formula: Callable[[np.ndarray], np.nda
     values = torch.linspace(-7, 7, 29, dtype=torch.float64)
     outputs, _ = recurrence(row, values.view(1, -1, 1), Weights())
     np.testing.assert_allclose(outputs.flatten().numpy(), formula(values.numpy()), atol=1e-15)
+
+
+def test_the_candidate_of_a_block_peeps_at_each_cell_alone() -> None:
+    """Cells share their gates, not their candidate: only the gates' peepholes are summed over a block."""
+    cell = Cell(Gate(), Open(), Gate("tanh", peephole="previous"), Open(), squash="identity", block=2)
+    operands = example(cell, 1, BATCH, Sizes(3, HIDDEN), dtype=torch.float64)
+    R, p, (h, c, _) = operands.weights.R, operands.weights.p, operands.state
+    assert R is not None and p is not None
+    i, z = (operands.gates[0] + h @ R.T).split([HIDDEN // 2, HIDDEN], dim=1)
+    expected = c + torch.sigmoid(i).repeat_interleave(2, dim=1) * torch.tanh(z + p[0] * c)
+    torch.testing.assert_close(run(cell, operands)[1].cell, expected)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_batchedtensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from carousel.ops import shapes
@@ -60,7 +61,7 @@ def _lengths(lengths: object, x: Tensor, batched: bool) -> Tensor | None:
     tensor = tensor.reshape(1) if not batched and tensor.dim() == 0 else tensor
     tensor = tensor if tensor.numel() else tensor.long()  # an empty list becomes a tensor of floats
     shapes.check_lengths(tensor, x.shape[0], x.shape[1])
-    if not torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling() and not is_batchedtensor(tensor):
         shapes.check_length_values(tensor, x.shape[0])
     return tensor.to(torch.int64)
 

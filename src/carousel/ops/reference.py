@@ -40,7 +40,7 @@ class _Grid:
             return None
         pre = self.parts[gate]
         for row, state in zip(self._peephole_rows(gate), seen, strict=False):
-            pre = pre + self._peep(row, state)
+            pre = pre + self._peep(row, state, 1 if gate == "candidate" else self.cell.block)
         return SQUASH[self.cell.gate(gate).squash](pre)
 
     def forget(self) -> list[Tensor | None]:
@@ -52,19 +52,19 @@ class _Grid:
         )
         pre = list(copies)
         for k, row in enumerate(self._peephole_rows("forget")):
-            pre[k] = pre[k] + self._peep(row, self.previous[k])
+            pre[k] = pre[k] + self._peep(row, self.previous[k], self.cell.block)
         return [SQUASH[self.cell.forget.squash](pre_k) for pre_k in pre]  # type: ignore[union-attr]
 
     def _peephole_rows(self, gate: str) -> range:
         rows = layout.peephole_rows(self.cell, len(self.previous)).get(gate, slice(0, 0))
         return range(rows.start, rows.stop)
 
-    def _peep(self, row: int, state: Tensor) -> Tensor:
-        """p ⊙ c, summed over the cells of a block: they share the gate, each with a peephole of its own."""
+    def _peep(self, row: int, state: Tensor, sharing: int) -> Tensor:
+        """p ⊙ c, summed over the cells that share the gate (of the candidate none): each has a peephole of its own."""
         assert self.p is not None
         p = self.p[row]
         seen = p.reshape(p.shape + (1,) * (state.dim() - 1 - p.dim())) * state
-        return seen.unflatten(1, (-1, self.cell.block)).sum(2) if self.cell.block > 1 else seen
+        return seen.unflatten(1, (-1, sharing)).sum(2) if sharing > 1 else seen
 
 
 def step(cell: Cell, operands: StepOperands, drop: Tensor | None = None) -> Moment:
@@ -112,13 +112,20 @@ def _advance(cell: Cell, operands: Operands, gates: Tensor, state: State, t: int
     """Add what recurs to the pre-activations of step t, and take the step."""
     weights, noise = operands.weights, operands.noise
     pre = gates.to(state.cell.dtype)
-    hidden = state.hidden if noise.drop_hidden is None else state.hidden * _at(noise.drop_hidden, t)
-    pre = _recur(cell, pre, State(hidden, state.cell, state.gates), operands)
+    read = state if noise.drop_hidden is None else _dropped(cell, state, _at(noise.drop_hidden, t))
+    pre = _recur(cell, pre, read, operands)
     drop = None if noise.drop_candidate is None else _at(noise.drop_candidate, t)
     moment = step(cell, StepOperands(pre, state.cell.unsqueeze(0), weights.p, weights.norm_cell), drop)
     if weights.P is None:
         return moment
     return moment._replace(hidden=F.linear(moment.hidden, weights.P.to(moment.hidden.dtype)))
+
+
+def _dropped(cell: Cell, state: State, mask: Tensor) -> State:
+    """The state as R reads it, with a mask on the hidden state, or on the cell state in the matrix form."""
+    reads = {cell.gate(gate).recurrent for gate in cell.recurrent}
+    hidden = state.hidden * mask if "hidden" in reads else state.hidden
+    return State(hidden, state.cell * mask if "cell" in reads else state.cell, state.gates)
 
 
 def _recur(cell: Cell, pre: Tensor, state: State, operands: Operands) -> Tensor:
