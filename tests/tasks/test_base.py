@@ -1,6 +1,7 @@
 """The ceremony: seeds, early stopping, interruption, resuming, and what the scaler may see."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,13 @@ def test_the_same_seed_gives_the_same_model() -> None:
     np.testing.assert_array_equal(first, again)
     other = SequenceClassifier(**{**SMALL, "random_state": 1}, dropout=0.3).fit(X, y).predict_proba(X)
     assert (first != other).any()
+
+
+def test_the_seed_decides_the_initial_weights() -> None:
+    X, y = ragged()
+    barely: dict[str, Any] = {"max_epochs": 1, "learning_rate": 1e-12, "hidden_size": 8}
+    first, other = (SequenceClassifier(**barely, random_state=seed).fit(X, y).predict_proba(X) for seed in (0, 1))
+    assert np.abs(first - other).max() > 1e-3
 
 
 def test_the_callers_random_numbers_are_left_alone() -> None:
@@ -116,6 +124,11 @@ def test_scale_of_the_input_does_not_matter() -> None:
     scaled = [one * [1e6, 1e-6] + [5e8, 3e-5] for one in X]
     first, second = (SequenceClassifier(**SMALL).fit(data, y).predict_proba(data) for data in (X, scaled))
     np.testing.assert_allclose(first, second, atol=1e-3)
+
+
+def test_weight_decay_belongs_to_the_usual_optimizer() -> None:
+    assert SequenceClassifier()._method().options()["weight_decay"] > 0
+    assert SequenceClassifier(method_options={"optimizer": "sgd"})._method().options()["weight_decay"] == 0
 
 
 def test_options_of_the_method_win_over_the_usual_ones() -> None:

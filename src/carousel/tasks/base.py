@@ -122,6 +122,8 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     def _method(self) -> training.Method:
         options = {"learning_rate": self.learning_rate, **self._method_defaults}
+        if "optimizer" in (self.method_options or {}):
+            options.pop("weight_decay", None)  # meant for the usual optimizer
         known = option_names(training.METHODS[self.method]) if self.method in training.METHODS else []
         usual = {name: value for name, value in options.items() if name in known}
         return training.method_named(self.method, **{**usual, **(self.method_options or {})})

@@ -30,6 +30,7 @@ class SequenceClassifier(ClassifierMixin, SupervisedEstimator):
         None, "weight of each class, or 'balanced'", choices=("balanced",)
     )
 
+    _method_defaults: ClassVar[dict[str, Any]] = {"schedule": "one_cycle", "optimizer": "adamw", "weight_decay": 0.3}
     _learned: ClassVar[dict[str, Any]] = {**SupervisedEstimator._learned, "classes_": np.ndarray}
 
     def predict(self, X: Any) -> NDArray[Any]:
