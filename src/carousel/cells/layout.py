@@ -58,6 +58,11 @@ def peephole_rows(cell: Cell, predecessors: int = 1) -> dict[str, slice]:
     return _spans({gate: predecessors if cell.gate(gate).peephole == "previous" else 1 for gate in cell.peepholes})
 
 
+def read_width(cell: Cell, hidden: int, output: int) -> int:
+    """How many numbers R reads: the output's, or the cell state's in the matrix form."""
+    return hidden if cell.reads_cell else output
+
+
 def total(spans: dict[str, slice]) -> int:
     """How many rows the spans cover."""
     return sum(span.stop - span.start for span in spans.values())
@@ -74,7 +79,7 @@ def parameters(cell: Cell, sizes: Sizes) -> dict[str, tuple[int, ...]]:
     sent, peepholes = total(sent_rows(cell, sizes.hidden)), total(peephole_rows(cell))
     shapes: dict[str, tuple[int, ...]] = {"W": (learned, sizes.inputs)}
     if recurrent:
-        shapes["R"] = (recurrent, sizes.hidden if cell.reads_cell else sizes.output)
+        shapes["R"] = (recurrent, read_width(cell, sizes.hidden, sizes.output))
     shapes["b"] = (learned,)
     if peepholes:
         shapes["p"] = (peepholes, sizes.hidden)

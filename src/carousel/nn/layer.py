@@ -28,9 +28,8 @@ class Layer:
         fresh = self._fresh(gates)
         start = state or fresh or State(*(gates.new_zeros(gates.shape[1], width) for width in widths.values()))
         steps = Steps(lengths, reset, fresh if reset is not None else None, self.reverse)
-        return Operands(
-            gates, start, self.weights.recurrent(R), steps, self.regularization.noise(gates, widths, self.training)
-        )
+        noise = self.regularization.noise(gates, widths | {"read": self.weights.shape.read_width}, self.training)
+        return Operands(gates, start, self.weights.recurrent(R), steps, noise)
 
     def run(self, operands: Operands) -> tuple[Tensor, State]:
         """Outputs (time, batch, output) and the state after each sequence's last step."""

@@ -36,6 +36,11 @@ class LayerShape:
         sent = layout.total(layout.sent_rows(self.cell, hidden))
         return dict(zip(self.cell.state, (self.sizes.output, hidden, sent), strict=False))
 
+    @property
+    def read_width(self) -> int:
+        """How many numbers the recurrent matrix reads."""
+        return layout.read_width(self.cell, self.sizes.hidden, self.sizes.output)
+
     def parameters(self) -> dict[str, tuple[int, ...]]:
         """Parameter names without suffix, and their shapes, torch's own first and in torch's order."""
         roles = layout.parameters(self.cell, self.sizes)

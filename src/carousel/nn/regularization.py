@@ -56,7 +56,10 @@ class Regularization:
         return R if R is None or not self.weight else F.dropout(R, self.weight, training)
 
     def noise(self, like: Tensor, widths: dict[str, int], training: bool) -> Noise:
-        """The masks of one layer and direction for the sequences of `like` (time, batch, …)."""
+        """The masks of one layer and direction for the sequences of `like` (time, batch, …).
+
+        `widths` are the units of the state's tensors, and under "read" those that R reads.
+        """
         time, hidden, cell = like.shape[0], widths["hidden"], widths["cell"]
         keep_h, keep_c = (
             self._zoneout(like, p, width, training) for p, width in zip(self.zoneout, (hidden, cell), strict=True)
@@ -64,7 +67,7 @@ class Regularization:
         if not training or not self.recurrent.p:
             return Noise(keep_h, keep_c)
         if self.recurrent.per == "sequence":
-            return Noise(keep_h, keep_c, drop_hidden=self.recurrent.mask(like, time, hidden))
+            return Noise(keep_h, keep_c, drop_hidden=self.recurrent.mask(like, time, widths["read"]))
         return Noise(keep_h, keep_c, drop_candidate=self.recurrent.mask(like, time, cell))
 
     @staticmethod

@@ -47,8 +47,8 @@ class Noise(NamedTuple):
     """Regularisation inside the loop, as masks (time or 1, batch or 1, units or 1).
 
     zoneout_hidden and zoneout_cell give the share of the old value that stays, 0 or 1 where drawn
-    (Krueger et al. 2017); drop_hidden multiplies h_{t-1} on its way into R (Gal & Ghahramani 2016),
-    drop_candidate multiplies z_t (Semeniuta et al. 2016).
+    (Krueger et al. 2017); drop_hidden multiplies what R reads, h_{t-1}, or c_{t-1} in the matrix form (Gal &
+    Ghahramani 2016), drop_candidate multiplies z_t (Semeniuta et al. 2016).
     """
 
     zoneout_hidden: Tensor | None = None

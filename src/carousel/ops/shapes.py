@@ -23,7 +23,7 @@ def check_recurrence(cell: Cell, operands: Operands) -> None:
     if operands.steps.fresh:
         _check_state("fresh state", cell, operands, operands.steps.fresh)
     _check_weights(cell, operands)
-    _check_masks(operands)
+    _check_masks(cell, operands)
     check_lengths(operands.steps.lengths, gates.shape[0], gates.shape[1])
     check_reset(operands.steps.reset, gates.shape[0], gates.shape[1])
 
@@ -124,10 +124,13 @@ def _check_weights(cell: Cell, operands: Operands) -> None:
             )
 
 
-def _check_masks(operands: Operands) -> None:
+def _check_masks(cell: Cell, operands: Operands) -> None:
     time, batch, _ = operands.gates.shape
     widths = {"zoneout_hidden": operands.output, "zoneout_cell": operands.hidden}
-    widths |= {"drop_hidden": operands.output, "drop_candidate": operands.hidden}
+    widths |= {
+        "drop_hidden": layout.read_width(cell, operands.hidden, operands.output),
+        "drop_candidate": operands.hidden,
+    }
     for name, width in widths.items():
         mask = getattr(operands.noise, name)
         if mask is None:

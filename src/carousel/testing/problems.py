@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from carousel.cells import Cell, Complement
-from carousel.cells.layout import Sizes, peephole_rows, total
+from carousel.cells.layout import Sizes, peephole_rows, read_width, total
 from carousel.cells.layout import rows as gate_rows
 from carousel.ops import Noise, Operands, State, StepOperands, Steps, example
 
@@ -46,8 +46,9 @@ class Problem:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             sizes = Sizes(self.inputs, self.hidden, self.projection)
+            read = read_width(cell, sizes.hidden, sizes.output)
             given = example(self.cell(cell), self.time, self.batch, sizes, dtype=dtype)
-            return replace(given, steps=self._steps(given), noise=self._noise(given))
+            return replace(given, steps=self._steps(given), noise=self._noise(given, read))
 
     def _steps(self, given: Operands) -> Steps:
         lengths = self._lengths() if self.ragged else None
@@ -65,12 +66,12 @@ class Problem:
         drawn[: edges.numel()] = edges
         return drawn
 
-    def _noise(self, given: Operands) -> Noise:
+    def _noise(self, given: Operands, read: int) -> Noise:
         if not self.noise:
             return Noise()
         hidden, like = (self.time, self.batch, given.output), given.gates
         zoneout = like.new_empty(hidden).bernoulli_(0.2)
-        dropped = like.new_empty(1, self.batch, given.output).bernoulli_(0.8) / 0.8
+        dropped = like.new_empty(1, self.batch, read).bernoulli_(0.8) / 0.8
         candidate = like.new_empty(self.time, self.batch, self.hidden).bernoulli_(0.8) / 0.8
         return Noise(zoneout, like.new_full((1, 1, 1), 0.1), dropped, candidate)
 
