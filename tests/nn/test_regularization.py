@@ -111,10 +111,13 @@ def test_masks(per: Any, times: int) -> None:
     assert Dropout(0.0, per=per).mask(like, 50, 30) is None
 
 
-def test_recurrent_dropout_a_sequence_falls_on_h_on_its_way_into_r() -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"cell": "peephole_matrix"}, {"cell": "peephole_matrix", "proj_size": 2}], ids=str
+)
+def test_recurrent_dropout_a_sequence_falls_on_what_r_reads(options: dict[str, Any]) -> None:
     """Gal & Ghahramani: with everything dropped, only the input drives the gates; the state itself stays."""
-    lstm, x = make(recurrent_dropout=1.0), batch()
-    plain = twin(lstm)
+    lstm, x = make(recurrent_dropout=1.0, **options), batch()
+    plain = twin(lstm, **options)
     with torch.no_grad():
         plain.get_parameter("weight_hh_l0").zero_()
     torch.testing.assert_close(lstm(x), plain(x))
