@@ -33,7 +33,7 @@ test: check
 
 demo: install
 	$(BIN)/carousel fit forecast src/carousel/data/sets/co2_weekly.csv --target ppm --horizon 26 \
-		--nan mask --scale-of window --out runs/demo --force
+		--nan mask --out runs/demo --force
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from carousel.tasks.forecasting.batches import DrawnWindows
 from carousel.tasks.forecasting.conformal import Conformal, at_levels
 from carousel.tasks.forecasting.linear import last_season, ridge
+from carousel.tasks.forecasting.windows import Split
 from tests.tasks.forecasts import SEASON, quick, wave
 
 
 def test_future_values_change_neither_scaling_nor_weights() -> None:
     y = wave(200)
     spoiled = np.where(np.arange(200) < 180, y, 1e3)
-    one, other = quick().fit(y), quick().fit(spoiled)
+    one, other = quick(scale_of="series").fit(y), quick(scale_of="series").fit(spoiled)
     assert one.preparation_["targets"]["series"].center == other.preparation_["targets"]["series"].center
     for name, value in one.network_.state_dict().items():
         assert name == "base" or bool((value == other.network_.state_dict()[name]).all()), name
@@ -157,3 +159,22 @@ def test_a_backtest_without_truths_says_so() -> None:
     found = quick(nan="mask").fit(wave(100)).evaluate(y, start=102)
     with pytest.raises(ValueError, match="nothing to measure"):
         _ = found.scores
+
+
+def test_an_epoch_draws_every_window_before_any_again() -> None:
+    windows = DrawnWindows(wave(20)[None, :, None], 4, 2, batch_size=8, limit=40, seed=3)
+    assert (windows.total, len(windows)) == (15, 5)
+    first = np.concatenate([batch.indices for batch in windows.epoch(0)])
+    assert sorted(first[:15]) == sorted(first[15:30]) == list(range(15))
+    assert len(set(first[30:])) == 10
+    again = np.concatenate([batch.indices for batch in windows.epoch(0, start=2)])
+    np.testing.assert_array_equal(again, first[16:])
+    assert not np.array_equal(first, np.concatenate([batch.indices for batch in windows.epoch(1)]))
+
+
+def test_the_held_out_part_has_room_for_a_horizon_or_is_none() -> None:
+    split = Split.of(np.array([200, 40, 23]), 0.1, 16, 4)
+    assert split.stops.tolist() == [180, 36, 23]
+    assert split.held.tolist() == [0, 1]
+    assert len(Split.of(np.array([200]), 0.0, 16, 4).held) == 0
+    assert np.isfinite(quick().fit([wave(200), wave(20)]).predict()).all()

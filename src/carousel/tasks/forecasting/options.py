@@ -31,7 +31,7 @@ class ForecastParameters(SequenceEstimator, ABC):
     quantiles: tuple | list = parameter((0.1, 0.5, 0.9), "levels of the quantiles; the median is always among them")
     season: int | None = parameter(None, "steps after which the series repeat themselves; None: guessed", minimum=1)
     scaling: str = parameter("standard", "what the numbers are divided by", choices=SCALINGS)
-    scale_of: str = parameter("series", "whose numbers are scaled together", choices=("series", "all", "window"))
+    scale_of: str = parameter("window", "whose numbers are scaled together", choices=("window", "series", "all"))
     nan: str = parameter("error", "what to do about missing values", choices=("error", "mask", "impute"))
     calendar: bool = parameter(True, "learn from the hour, the weekday and the day of the year, where there are dates")
     target: str | tuple | list | None = parameter(None, "columns to forecast, of a frame")
