@@ -44,7 +44,9 @@ def main() -> None:
         path = Path(folder) / "tagger.safetensors"
         exchange(path, Tagger(nn.LSTM), ours)
         exchange(path, ours, theirs)
-    print(f"after a checkpoint from torch and back, outputs differ by {(ours(x) - theirs(x)).abs().max():.0e}")
+    gap = (ours(x) - theirs(x)).abs().max()
+    print(f"after a checkpoint from torch and back, outputs differ by {gap:.0e}")
+    assert same and gap < 1e-5
 
     peephole = carousel.LSTM(8, 16, cell="peephole")
     new = peephole.state_dict().keys() - nn.LSTM(8, 16).state_dict().keys()

@@ -47,6 +47,7 @@ def main() -> None:
     for cell in VARIANTS:
         plain, size = learn(cell, "torch")
         chrono, _ = learn(cell, f"chrono:{2 * LAG}")
+        assert chrono > 0.9, f"{cell} did not learn"
         print(f"{cell:22} {size:7}   {plain:15.0%}   {chrono:22.0%}")
 
 

@@ -19,6 +19,7 @@ def ragged(lstm: carousel.LSTM, lengths: list[int]) -> None:
     alone = [lstm(x[:length, column])[0] for column, length in enumerate(lengths)]
     gaps = [(out[: len(each), column] - each).abs().max() for column, each in enumerate(alone) if len(each)]
     print(f"lengths {lengths}, NaN behind each end: padded and alone differ by {max(gaps):.0e}")
+    assert max(gaps) < 1e-5
 
     last = last_output(out, torch.tensor(lengths), bidirectional=True)
     print(
@@ -33,7 +34,9 @@ def packed_episodes(lstm: carousel.LSTM) -> None:
     starts[[0, 4, 11]] = True
     out, _ = lstm(torch.cat(episodes), reset=starts)
     apart = torch.cat([lstm(episode)[0] for episode in episodes])
-    print(f"three episodes in one stream, and apart: they differ by {(out - apart).abs().max():.0e}")
+    gap = (out - apart).abs().max()
+    print(f"three episodes in one stream, and apart: they differ by {gap:.0e}")
+    assert gap < 1e-5
 
 
 def streamed(lstm: carousel.LSTM) -> None:
@@ -44,7 +47,9 @@ def streamed(lstm: carousel.LSTM) -> None:
         out, state = lstm(chunk, state)
         parts.append(out)
     whole, _ = lstm(recording)
-    print(f"1000 steps in four chunks, and at once: they differ by {(torch.cat(parts) - whole).abs().max():.0e}")
+    gap = (torch.cat(parts) - whole).abs().max()
+    print(f"1000 steps in four chunks, and at once: they differ by {gap:.0e}")
+    assert gap < 1e-5
 
 
 @torch.no_grad()

@@ -44,6 +44,7 @@ def per_sample_gradients(model: Reader, x: Tensor, y: Tensor) -> None:
     (model(x) - y).square().mean().backward()
     gap = max((each[name].mean(0) - p.grad).abs().max() for name, p in model.named_parameters() if p.grad is not None)
     print(f"their mean is the gradient of the batch, to {gap:.0e}")
+    assert gap < 1e-5
 
 
 def influence(model: Reader, x: Tensor) -> None:
@@ -60,12 +61,15 @@ def ensemble(x: Tensor) -> None:
     answers = vmap(lambda p, b: functional_call(skeleton, (p, b), (x,)))(parameters, buffers)
     gap = (answers - torch.stack([model(x) for model in models])).abs().max()
     print(f"five models in one call, {tuple(answers.shape)}: {gap:.0e} from one after the other")
+    assert gap < 1e-5
 
 
 def compiled(model: Reader, x: Tensor) -> None:
     """With fullgraph=True a break in the graph would raise; "aot_eager" traces as usual and builds nothing."""
     whole = torch.compile(model, fullgraph=True, backend="aot_eager")
-    print(f"one graph for the whole model: {(whole(x) - model(x)).abs().max():.0e} from plain running")
+    gap = (whole(x) - model(x)).abs().max()
+    print(f"one graph for the whole model: {gap:.0e} from plain running")
+    assert gap < 1e-5
 
 
 def main() -> None:
