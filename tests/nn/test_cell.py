@@ -87,3 +87,9 @@ def test_wrong_shapes(x: Any, state: Any, error: type[Exception], words: str) ->
     given = None if state is None else tuple(torch.zeros(shape) for shape in state)
     with pytest.raises(error, match=words):
         carousel.LSTMCell(3, 4)(torch.zeros(x), given)
+
+
+def test_wrong_dtypes() -> None:
+    wide = torch.zeros(2, 4, dtype=torch.float64)
+    with pytest.raises(RuntimeError, match=r"hx\[0\] is torch.float64 but the input is torch.float32; convert it"):
+        carousel.LSTMCell(3, 4)(torch.zeros(2, 3), (wide, wide))

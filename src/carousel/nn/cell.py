@@ -121,4 +121,6 @@ def _checked(at: int, part: Tensor, width: int, x: Tensor, batched: bool) -> Ten
         raise RuntimeError(f"Input batch size {x.shape[0]} doesn't match hidden{at} batch size {rows.shape[0]}")
     if rows.shape[1] != width:
         raise RuntimeError(f"hidden{at} has inconsistent hidden_size: got {rows.shape[1]}, expected {width}")
+    if rows.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise RuntimeError(f"hx[{at}] is {rows.dtype} but the input is {x.dtype}; convert it: hx[{at}].to({x.dtype})")
     return rows
