@@ -1,3 +1,5 @@
+"""The simple answers that estimators are measured against."""
+
 import numpy as np
 
 from carousel.tasks import SequenceClassifier, SequenceLabeler, SequenceRegressor, baseline_scores

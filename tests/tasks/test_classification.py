@@ -1,3 +1,5 @@
+"""The classifier: what it learns, answers, weighs and refuses."""
+
 from typing import Any
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The labeler: a label for each step, scored over all steps."""
+
 import numpy as np
 import pytest
 

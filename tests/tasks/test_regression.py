@@ -1,3 +1,5 @@
+"""The regressor: numbers for whole sequences, one or several outputs."""
+
 import numpy as np
 import pytest
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from carousel.cells import Cell, find, layout, name_of
+from carousel.cells import Cell, layout, name_of
 from carousel.nn.initialization import Initializer, initializer, set_forget_bias
 from carousel.nn.layer import Layer
-from carousel.nn.parameters import LayerShape, LayerWeights
+from carousel.nn.parameters import LayerShape, LayerWeights, with_options
 from carousel.nn.regularization import regularization
 from carousel.ops import State
 
@@ -35,16 +35,15 @@ class LSTMCell(nn.RNNCellBase):
         dtype: torch.dtype | None = None,
         *,
         cell: str | Cell = "lstm",
-        block: int = 1,
-        norm: str | None = None,
+        block: int | None = None,
+        norm: str | bool | None = None,
         zoneout: float | tuple[float, float] = 0.0,
         init: str | Initializer = "torch",
         forget_bias: float | None = None,
     ) -> None:
         nn.Module.__init__(self)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
-        options: dict[str, object] = {"norm": norm} if norm else {}
-        self.cell = find(cell).with_options(**options | ({"block": block} if block > 1 else {}))
+        self.cell = with_options(cell, block, norm)
         self.forget_bias = forget_bias
         self._regularization = regularization(zoneout, 0.0, 0.0, 0.0)
         self._initializer = initializer(init)

@@ -1,11 +1,19 @@
 """Reading an LSTM's outputs."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from carousel.ops import shapes
+
 
 def last_output(
-    output: Tensor, lengths: Tensor | None = None, *, bidirectional: bool = False, batch_first: bool = False
+    output: Tensor,
+    lengths: Tensor | Sequence[int] | None = None,
+    *,
+    bidirectional: bool = False,
+    batch_first: bool = False,
 ) -> Tensor:
     """Each sequence's last output, right for both directions.
 
@@ -14,19 +22,21 @@ def last_output(
     backward half at the first, where it has seen the whole sequence. A sequence of no steps gives zeros.
 
     Returns (batch, directions * units).
-    Raises ValueError if the output is not 3-D or its units are odd in two directions.
+    Raises ValueError if the output is not 3-D, its units are odd in two directions, or the lengths do not fit.
     """
     if output.dim() != 3:
         raise ValueError(
             f"output has shape {tuple(output.shape)}; expected (time, batch, units), or (batch, time, units)"
         )
     time_major = output.transpose(0, 1) if batch_first else output
+    lengths = None if lengths is None else torch.as_tensor(lengths, device=output.device)
+    shapes.check_lengths(lengths, time_major.shape[0], time_major.shape[1])
     if time_major.shape[0] == 0:
         return output.new_zeros(time_major.shape[1:])
     at = _last_steps(time_major, lengths)
     last = time_major.gather(0, at[None, :, None].expand(1, -1, time_major.shape[2])).squeeze(0)
     if lengths is not None:
-        last = last * (lengths.to(last.device) > 0).unsqueeze(1)
+        last = last * (lengths > 0).unsqueeze(1)
     if not bidirectional:
         return last
     if output.shape[2] % 2:
@@ -38,4 +48,4 @@ def last_output(
 def _last_steps(output: Tensor, lengths: Tensor | None) -> Tensor:
     if lengths is None:
         return torch.full((output.shape[1],), output.shape[0] - 1, device=output.device)
-    return (lengths.to(output.device) - 1).clamp(min=0)
+    return (lengths.to(torch.int64) - 1).clamp(min=0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from carousel.cells import Cell, layout
+from carousel.cells import Cell, find, layout
 from carousel.ops import Weights
 
 WEIGHTS = {
@@ -19,6 +19,16 @@ WEIGHTS = {
 }
 NORMS = {"norm_input": "ln_ih", "norm_recurrent": "ln_hh", "norm_cell": "ln_ch"}
 INITIAL = {"hidden": "initial_h", "cell": "initial_c", "gates": "initial_g"}
+
+
+def with_options(cell: str | Cell, block: int | None, norm: str | bool | None, proj_size: int = 0) -> Cell:
+    """The cell of that name with the options of a module; None, and no projection, leave the row as it is."""
+    options: dict[str, object] = {} if block is None else {"block": block}
+    if norm:
+        options["norm"] = "ba2016" if norm is True else norm
+    if proj_size:
+        options["projection"] = True
+    return find(cell).with_options(**options)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
-from carousel.cells import Cell, find, layout, name_of
+from carousel.cells import Cell, layout, name_of
 from carousel.nn import inputs
 from carousel.nn.initialization import Initializer, initializer, set_forget_bias
 from carousel.nn.layer import Layer
-from carousel.nn.parameters import LayerShape, LayerWeights
+from carousel.nn.parameters import LayerShape, LayerWeights, with_options
 from carousel.nn.regularization import Dropout, regularization
 from carousel.nn.state import StateForm, StateTensor, map_state
 from carousel.ops import Choice, State, explain
@@ -93,7 +93,7 @@ class LSTM(nn.RNNBase):
             setattr(self, name, getattr(checked, name))
         widths = widths or [self.hidden_size] * num_layers
         self.hidden_size = self.hidden_size if len(set(widths)) == 1 else tuple(widths)  # type: ignore[assignment]
-        self.cell = _with_options(find(cell), block, norm, proj_size)
+        self.cell = with_options(cell, block, norm, proj_size)
         self.regularization = regularization(zoneout, recurrent_dropout, input_dropout, weight_drop)
         self.residual = residual
         self.forget_bias = forget_bias
@@ -261,15 +261,6 @@ def _widths(hidden_size: object, num_layers: int) -> list[int] | None:
             f"num_layers is {num_layers}, but hidden_size lists {len(hidden_size)} layers; leave num_layers out"
         )
     return list(hidden_size)
-
-
-def _with_options(cell: Cell, block: int | None, norm: str | bool | None, proj_size: int) -> Cell:
-    options: dict[str, object] = {} if block is None else {"block": block}
-    if norm:
-        options["norm"] = "ba2016" if norm is True else norm
-    if proj_size:
-        options["projection"] = True
-    return cell.with_options(**options)
 
 
 def _layer_shapes(lstm: LSTM, widths: list[int], learn_initial_state: bool) -> list[LayerShape]:
