@@ -174,6 +174,19 @@ class TestCells:
             torch.testing.assert_close(after, torch.full_like(after, expected))
             assert (not out.any()) is (row == 2 or row == 1)
 
+    @pytest.mark.parametrize("cell", VARIANTS)
+    def test_both_biases_add_up_gate_by_gate(self, cell: str) -> None:
+        """Of the matrix form bias_hh has rows for i, f and o, bias_ih for i, f, z and o."""
+        two, x = make(4, cell=cell), batch()
+        one = make(4, cell=cell)
+        one.load_state_dict(two.state_dict())
+        ih, hh = (one.get_parameter(f"bias_{kind}_l0").data for kind in ("ih", "hh"))
+        assert hh.shape[0] == (12 if cell.startswith("peephole_matrix") else ih.shape[0])
+        ih[:8] += hh[:8]
+        ih[-(hh.shape[0] - 8) :] += hh[8:]
+        hh.zero_()
+        torch.testing.assert_close(one(x), two(x))
+
     def test_blocks(self) -> None:
         lstm = make(6, cell="lstm1997", block=3)
         assert tuple(lstm.get_parameter("weight_ih_l0").shape) == (2 + 6 + 2, X)
