@@ -176,8 +176,8 @@ def _notes(series: Series, context: int) -> list[str]:
     if series.name == "co2":
         notes.append("59 weeks without a value were filled with the week before, for every side.")
         notes.append(
-            "This tenth is no unseen test of one choice: with one scale a series, the default before, ours had an MAE of "
-            "0.7531 and lost to linear autoregression and to the rival; each window is scaled by itself since, and that "
-            "figure was known when the default changed."
+            "This tenth is no unseen test of one choice: with one scale a series, the default before, ours had an MAE "
+            "of 0.7531 and lost to linear autoregression and to the rival; each window is scaled by itself since, and "
+            "that figure was known when the default changed."
         )
     return notes
