@@ -108,7 +108,7 @@ def test_a_full_disk_leaves_the_old_run(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(persistence, "save_file", full)
+    monkeypatch.setattr(persistence, "serialised", full)
     with pytest.raises(OSError, match="No space left"):
         regressor.save(run)
     assert isinstance(load(run), SequenceClassifier)

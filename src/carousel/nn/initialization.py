@@ -20,7 +20,7 @@ CHRONO_SPAN = 1000
 
 def torch_uniform(shape: LayerShape, named: "Mapping[str, Tensor]") -> None:
     """Uniform in ±1/√hidden for weights and biases in torch's order: bit-identical to torch.nn.LSTM for a seed."""
-    bound = 1 / math.sqrt(shape.sizes.hidden)
+    bound = 1 / math.sqrt(max(shape.sizes.hidden, 1))
     for name in _drawn(named):
         nn.init.uniform_(named[name], -bound, bound)
     _fixed(named)
@@ -107,7 +107,8 @@ def _fixed(named: "Mapping[str, Tensor]") -> None:
 @torch.no_grad()
 def _orthogonal_blocks(shape: LayerShape, named: "Mapping[str, Tensor]") -> None:
     for at in layout.recurrent_rows(shape.cell, shape.sizes.hidden).values():
-        nn.init.orthogonal_(named["weight_hh"][at])
+        block = named["weight_hh"][at]
+        block.copy_(nn.init.orthogonal_(torch.empty_like(block, dtype=torch.float32)))
 
 
 @torch.no_grad()

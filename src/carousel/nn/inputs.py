@@ -44,7 +44,7 @@ def padded(x: Tensor, lengths: object, reset: object, batch_first: bool) -> Ragg
     """A padded batch or one sequence; lengths and reset may be anything that becomes a tensor."""
     batched = x.dim() == 3
     time_major = x.transpose(0, 1) if batched and batch_first else x if batched else x.unsqueeze(1)
-    sizes = _lengths(lengths, time_major, batched)
+    sizes = None if lengths is None else checked_lengths(lengths, time_major, batched)
     return Ragged(
         time_major if sizes is None else time_major.masked_fill(_behind(sizes, time_major), 0),
         sizes,
@@ -54,9 +54,11 @@ def padded(x: Tensor, lengths: object, reset: object, batch_first: bool) -> Ragg
     )
 
 
-def _lengths(lengths: object, x: Tensor, batched: bool) -> Tensor | None:
-    if lengths is None:
-        return None
+def checked_lengths(lengths: object, x: Tensor, batched: bool = True) -> Tensor:
+    """The lengths of the sequences in x (time, batch, …) as int64, from anything that becomes a tensor.
+
+    Raises TypeError unless they are integers, ValueError unless there is one a sequence, from 0 to time.
+    """
     tensor = torch.as_tensor(lengths, device=x.device)
     tensor = tensor.reshape(1) if not batched and tensor.dim() == 0 else tensor
     tensor = tensor if tensor.numel() else tensor.long()  # an empty list becomes a tensor of floats

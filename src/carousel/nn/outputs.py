@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from carousel.ops import shapes
+from carousel.nn.inputs import checked_lengths
 
 
 def last_output(
@@ -29,14 +29,13 @@ def last_output(
             f"output has shape {tuple(output.shape)}; expected (time, batch, units), or (batch, time, units)"
         )
     time_major = output.transpose(0, 1) if batch_first else output
-    lengths = None if lengths is None else torch.as_tensor(lengths, device=output.device)
-    shapes.check_lengths(lengths, time_major.shape[0], time_major.shape[1])
+    true = None if lengths is None else checked_lengths(lengths, time_major)
     if time_major.shape[0] == 0:
         return output.new_zeros(time_major.shape[1:])
-    at = _last_steps(time_major, lengths)
+    at = _last_steps(time_major, true)
     last = time_major.gather(0, at[None, :, None].expand(1, -1, time_major.shape[2])).squeeze(0)
-    if lengths is not None:
-        last = last * (lengths > 0).unsqueeze(1)
+    if true is not None:
+        last = last * (true > 0).unsqueeze(1)
     if not bidirectional:
         return last
     if output.shape[2] % 2:
@@ -48,4 +47,4 @@ def last_output(
 def _last_steps(output: Tensor, lengths: Tensor | None) -> Tensor:
     if lengths is None:
         return torch.full((output.shape[1],), output.shape[0] - 1, device=output.device)
-    return (lengths.to(torch.int64) - 1).clamp(min=0)
+    return (lengths - 1).clamp(min=0)

@@ -28,7 +28,10 @@ def with_options(cell: str | Cell, block: int | None, norm: str | bool | None, p
         options["norm"] = "ba2016" if norm is True else norm
     if proj_size:
         options["projection"] = True
-    return find(cell).with_options(**options)
+    found = find(cell).with_options(**options)
+    if found.projection and not proj_size:
+        raise ValueError("this cell has a projection: say to how many features by proj_size of carousel.LSTM")
+    return found
 
 
 @dataclass(frozen=True)

@@ -164,9 +164,31 @@ class LSTM(nn.RNNBase):
         operands = self._layer(0, reverse=False).operands(ragged.x, states[0] if states else None, None, None)
         return explain(self.cell, operands)
 
+    def get_expected_cell_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
+        """(layers * directions, batch, hidden): the size of c_0 for such an input, as in torch.nn.LSTM."""
+        layers, batch, _ = self.get_expected_hidden_size(input, batch_sizes)
+        return layers, batch, self.hidden_size
+
+    def check_forward_args(  # type: ignore[override]
+        self, input: Tensor, hidden: tuple[Tensor, Tensor], batch_sizes: Tensor | None
+    ) -> None:
+        """Raise, in torch's words, unless input and (h_0, c_0) have the sizes of this module."""
+        self.check_input(input, batch_sizes)
+        expected = (self.get_expected_hidden_size(input, batch_sizes), self.get_expected_cell_size(input, batch_sizes))
+        for at, (tensor, size) in enumerate(zip(hidden, expected, strict=True)):
+            self.check_hidden_size(tensor, size, f"Expected hidden[{at}] size {{}}, got {{}}")
+
+    def permute_hidden(self, hx: tuple[StateTensor, ...], permutation: Tensor | None) -> tuple[StateTensor, ...]:  # type: ignore[override]
+        """The state with its sequences in another order; as it is if there is none."""
+        return hx if permutation is None else map_state(hx, lambda tensor: tensor.index_select(1, permutation))
+
     def extra_repr(self) -> str:
         """torch's arguments, then the options that differ from it."""
-        options = {"cell": name_of(self.cell), "residual": self.residual, "forget_bias": self.forget_bias}
+        options = {
+            "cell": name_of(self.cell.with_options(projection=False)),
+            "residual": self.residual,
+            "forget_bias": self.forget_bias,
+        }
         shown = {name: value for name, value in options.items() if value not in ("lstm", False, None)}
         return ", ".join([super().extra_repr(), *(f"{name}={value!r}" for name, value in shown.items())])
 
@@ -204,9 +226,7 @@ class LSTM(nn.RNNBase):
         if isinstance(x, PackedSequence):
             self.check_input(x.data, x.batch_sizes)
             ragged = inputs.unpacked(x, lengths, reset)
-            if hx is not None and x.sorted_indices is not None:
-                order = x.sorted_indices
-                hx = map_state(hx, lambda tensor: tensor.index_select(1, order))
+            hx = None if hx is None else self.permute_hidden(tuple(hx), x.sorted_indices)
         else:
             if x.dim() not in (UNBATCHED, BATCHED):
                 raise ValueError(f"LSTM: Expected input to be 2D or 3D, got {x.dim()}D instead")
@@ -244,9 +264,8 @@ class LSTM(nn.RNNBase):
     def _finish(self, ragged: inputs.Ragged, states: list[State]) -> tuple[StateTensor, ...]:
         """The last state in the caller's form."""
         state = self._form().join(states)
-        if ragged.packed is not None and ragged.packed.unsorted_indices is not None:
-            order = ragged.packed.unsorted_indices
-            return map_state(state, lambda tensor: tensor.index_select(1, order))
+        if ragged.packed is not None:
+            return self.permute_hidden(state, ragged.packed.unsorted_indices)
         return state if ragged.batched else map_state(state, lambda tensor: tensor.squeeze(1))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -85,7 +85,7 @@ def _write(estimator: SequenceEstimator, folder: Path) -> None:
     }
     for name, content in ((CONFIG, config), (PREPROCESSING, learned), (HISTORY, estimator.history_)):
         (folder / name).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    save_file(weights, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(serialised(weights))
     for path in folder.iterdir():
         _sync(path)
     _sync(folder)
