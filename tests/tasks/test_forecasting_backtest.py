@@ -139,6 +139,15 @@ def test_few_windows_give_the_widest_interval_seen_and_missing_truths_none() -> 
     assert not Conformal.of((0.5,), quantiles, np.full((3, 1, 1), np.nan)).shifts.any()
 
 
+def test_windows_that_overlap_count_less() -> None:
+    """The 91st of 100 for level 0.9, the 95th where only 20 are independent, the last for 5; mirrored below."""
+    truth = np.repeat(np.arange(1.0, 101)[:, None, None], 3, axis=1)
+    quantiles = np.zeros((100, 3, 1, 1))
+    found = Conformal.of((0.5,), quantiles, truth, np.array([100, 20, 5]))
+    assert found.shifts[found.levels.index(0.9), :, 0].tolist() == [91, 95, 100]
+    assert found.shifts[found.levels.index(0.1), :, 0].tolist() == [10, 6, 1]
+
+
 @pytest.mark.parametrize("strategy", ["direct", "recursive"])
 def test_intervals_hold_the_truth_as_often_as_they_say(strategy: str) -> None:
     """Of heavy-tailed noise, by a network that hardly learned its width."""

@@ -237,6 +237,16 @@ def test_the_season_is_guessed_from_dates_or_values() -> None:
     assert (weekly.season_, weekly.context_) == (52, 104)
 
 
+@pytest.mark.parametrize(("weekend", "season", "context"), [(0.0, 24, 168), (0.2, 168, 168), (9.0, 168, 168)])
+def test_a_context_covers_the_week_where_it_is_as_good_as_the_day(weekend: float, season: int, context: int) -> None:
+    rng = np.random.default_rng(0)
+    hours = np.datetime64("2020-01-06", "us") + np.arange(24 * 70) * np.timedelta64(1, "h")
+    rest = weekend * ((np.arange(24 * 70) // 24) % 7 >= 5)
+    y = np.tile(rng.normal(size=24), 70) + rest + rng.normal(0, 0.1, 24 * 70)
+    fitted = quick(horizon=24, season=None, context=None, max_epochs=1).fit(y, dates=hours)
+    assert (fitted.season_, fitted.context_) == (season, context)
+
+
 @pytest.mark.parametrize(
     ("season", "horizon", "shortest", "context"),
     [(52, 26, 1800, 104), (336, 48, 3000, 336), (24, 24, 5000, 96), (12, 12, 130, 36), (1, 4, 30, 8), (1, 1, 2, 1)],

@@ -60,19 +60,21 @@ class Conformal:
         return cls(trained, trained, np.zeros((len(trained), horizon, targets)))
 
     @classmethod
-    def of(cls, trained: tuple[float, ...], quantiles: Floats, truth: Floats) -> Self:
+    def of(cls, trained: tuple[float, ...], quantiles: Floats, truth: Floats, independent: Any = None) -> Self:
         """Calibrate on held-out windows: quantiles (windows, horizon, targets, levels), truth with NaN where missing.
 
-        A level needs more than 1 / min(level, 1 - level) windows to be calibrated exactly; with fewer, the shift is
-        the largest seen.
+        independent: how many of the windows' errors are independent of each other, for each step ahead (horizon,); all
+        by default. A level needs more than 1 / min(level, 1 - level) of these to be calibrated exactly; with fewer,
+        the shift is the largest seen.
         """
         levels = tuple(sorted({*GRID, *trained}))
         widths = spread(quantiles)
+        counted = np.clip(len(truth) if independent is None else independent, 1, len(truth))
         shifts = np.zeros((len(levels), *truth.shape[1:]))
         for at, level in enumerate(levels):
             if level != MEDIAN:
                 score = (truth - quantiles[..., nearest(trained, level)]) / widths
-                shifts[at] = _conformal_quantile(score, level)
+                shifts[at] = _conformal_quantile(score, level, counted)
         return cls(trained, levels, shifts)
 
     def plain(self) -> dict[str, Any]:
@@ -108,16 +110,20 @@ def spread(quantiles: Floats) -> Floats:
     return np.maximum(width, np.finfo(np.float64).tiny)
 
 
-def _conformal_quantile(scores: Floats, level: float) -> Floats:
+def _conformal_quantile(scores: Floats, level: float, independent: Any) -> Floats:
     """The quantile of scores (windows, horizon, targets) that a new score stays below with probability `level`.
 
-    The ceil((n + 1) level)-th smallest of n, counted from the other end for levels below the median; NaN is left out,
-    and a step without any score is not moved.
+    The ceil(n (1 + 1 / m) level)-th smallest of n, of which m are independent, counted from the other end for levels
+    below the median; NaN is left out, and a step without any score is not moved. For m = n this is the usual rank.
+    Forecasts k steps ahead share what happens between origins less than k apart, so that m = n / k, as in the blocks
+    of Chernozhukov, Wuthrich and Zhu (2018), "Exact and robust conformal inference methods for predictive machine
+    learning with dependent data".
     """
     ordered = np.sort(scores, axis=0)
     count = (~np.isnan(scores)).sum(0)
-    upper = np.ceil((count + 1) * level) - 1
-    lower = np.floor((count + 1) * level) - 1
+    more = count / np.reshape(independent, (-1, 1))
+    upper = np.ceil((count + more) * level) - 1
+    lower = np.floor((count + more) * level - more)
     rank = np.clip(upper if level > MEDIAN else lower, 0, np.maximum(count - 1, 0)).astype(np.int64)
     return np.nan_to_num(np.take_along_axis(ordered, rank[None], axis=0)[0], nan=0.0)
 

@@ -211,7 +211,9 @@ class Forecaster(ForecastParameters):
         batch = windows.gather(windows.order(0))
         assert batch.target is not None and batch.mask is not None
         truth = np.where(batch.mask.numpy(), batch.target.numpy(), np.nan)
-        self.conformal_ = Conformal.of(self._levels, outputs.transpose(0, 1).numpy(), truth.swapaxes(0, 1)).plain()
+        quantiles, truth = outputs.transpose(0, 1).numpy(), truth.swapaxes(0, 1)
+        independent = windows.total / np.arange(1, self.horizon + 1)
+        self.conformal_ = Conformal.of(self._levels, quantiles, truth, independent).plain()
 
     def _training_windows(self, panel: Panel, seed: int) -> Windows:
         windows = DrawnWindows(
