@@ -237,7 +237,7 @@ def test_the_season_is_guessed_from_dates_or_values() -> None:
     assert (weekly.season_, weekly.context_) == (52, 104)
 
 
-@pytest.mark.parametrize(("weekend", "season", "context"), [(0.0, 24, 168), (0.2, 168, 168), (9.0, 168, 168)])
+@pytest.mark.parametrize(("weekend", "season", "context"), [(0.0, 24, 168), (0.12, 168, 168), (9.0, 168, 168)])
 def test_a_context_covers_the_week_where_it_is_as_good_as_the_day(weekend: float, season: int, context: int) -> None:
     rng = np.random.default_rng(0)
     hours = np.datetime64("2020-01-06", "us") + np.arange(24 * 70) * np.timedelta64(1, "h")
