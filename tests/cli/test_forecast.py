@@ -141,6 +141,7 @@ BAD: dict[str, tuple[Any, tuple[str, ...], str]] = {
     "no dates": (lines(lambda rows: [rows[0], "soon,3", *rows[2:]]), ("--time", "day"), "'soon' is not a date"),
     "a column in two roles": (edited("", ""), ("--past", "demand"), "is named as a target and as a covariate"),
     "a covariate that is missing": (edited("", ""), ("--past", "weather"), "has no column 'weather'"),
+    "a step that cannot be": (edited("", ""), ("--step", "0"), "step is 0"),
     "a share that cannot be": (edited("", ""), ("--test-fraction", "1.5"), "test_fraction is 1.5"),
     "quantiles that cannot be": (edited("", ""), ("--quantiles", "0.1,2"), "quantiles"),
     "a horizon of nothing": (edited("", ""), ("--horizon", "0"), "horizon is 0; it must be 1 or more"),

@@ -265,8 +265,9 @@ def test_the_wrong_class_asks(run: Path) -> None:
         SequenceRegressor.load(run)
 
 
-def test_a_device_that_is_not_there_becomes_the_cpu(run: Path) -> None:
-    edit(run / "config.json", lambda config: config["parameters"].update(device="cuda:7"))
+@pytest.mark.parametrize("device", ["cuda:7", "meta"])
+def test_a_device_that_is_not_there_becomes_the_cpu(run: Path, device: str) -> None:
+    edit(run / "config.json", lambda config: config["parameters"].update(device=device))
     assert load(run).device == "cpu"
 
 

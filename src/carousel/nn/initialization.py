@@ -27,7 +27,7 @@ def torch_uniform(shape: LayerShape, named: "Mapping[str, Tensor]") -> None:
 
 
 def keras(shape: LayerShape, named: "Mapping[str, Tensor]") -> None:
-    """Glorot-uniform W, orthogonal R (one block a gate), zero biases, forget bias 1: Keras' defaults."""
+    """Glorot-uniform W, orthogonal R, zero biases, forget bias 1, as Keras; but each gate has an orthogonal block."""
     for name in _drawn(named):
         nn.init.xavier_uniform_(named[name]) if named[name].dim() > 1 else nn.init.zeros_(named[name])
     _orthogonal_blocks(shape, named)

@@ -200,9 +200,9 @@ def _built(path: Path, kind: type[SequenceEstimator], parameters: Any) -> Sequen
 
 
 def available(device: str) -> str:
-    """The device where this machine has it, else "cpu"."""
+    """The device where this machine has it and can compute on it, else "cpu"."""
     try:
-        torch.empty(0, device=device)
+        torch.empty(0, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError):
         return "cpu"
     return device

@@ -38,6 +38,8 @@ class ForecastStudy(Study):
 
     def __init__(self, estimator: SequenceEstimator, columns: ForecastColumns, seed: int) -> None:
         assert isinstance(estimator, Forecaster)
+        if columns.step < 1:
+            raise DataError(f"step is {columns.step}; the origins of the forecasts lie 1 row or more apart")
         self.estimator, self.settings = estimator, columns
         self.history = estimator._read(read_table(columns.path or ""))
         self.start = _start(self.history.lengths, columns.test_fraction, estimator.horizon)
