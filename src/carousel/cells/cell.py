@@ -81,6 +81,8 @@ class Cell:
     """Names of the gates that own weights, in project order."""
     recurrent: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """Names of the learned gates into which the hidden or cell state recurs."""
+    reads: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """What R multiplies: "hidden", "cell" (the matrix-form peephole), both, or nothing."""
     peepholes: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """Names of the gates with a vector peephole, in the order i f z o."""
     sending: tuple[str, ...] = field(init=False, repr=False, compare=False)
@@ -94,6 +96,7 @@ class Cell:
         derived = {
             "learned": learned,
             "recurrent": tuple(name for name in learned if self.gate(name).recurrent),
+            "reads": tuple(sorted({source for name in learned if (source := self.gate(name).recurrent)})),
             "peepholes": tuple(name for name in learned if self.gate(name).peephole),
             "sending": tuple(name for name in learned if name != "candidate"),
             "state": ("hidden", "cell", "gates") if self.full_gate_recurrence else ("hidden", "cell"),
@@ -102,7 +105,7 @@ class Cell:
             object.__setattr__(self, name, value)
         if self.full_gate_recurrence and not self.sending:
             raise CellError("full_gate_recurrence needs at least one learned gate among input, forget and output")
-        if self.projection and len({self.gate(name).recurrent for name in self.recurrent}) > 1:
+        if self.projection and len(self.reads) > 1:
             raise CellError("a cell whose gates read both h and c cannot have a projection: h and c differ in size")
 
     def _check(self) -> None:
@@ -128,7 +131,7 @@ class Cell:
     @property
     def reads_cell(self) -> bool:
         """Whether R multiplies the cell state anywhere (the matrix-form peephole)."""
-        return any(self.gate(name).recurrent == "cell" for name in self.recurrent)
+        return "cell" in self.reads
 
     def with_options(self, **changes: object) -> "Cell":
         """The same cell with some fields replaced; unknown names raise CellError."""

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from carousel.nn.parameters import LayerWeights
 from carousel.nn.regularization import Regularization
-from carousel.ops import Operands, State, Steps, recurrence, reference
+from carousel.ops import Operands, State, Steps, recurrence, reference, zero_state
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Layer:
         R = self.regularization.drop_weight(self.weights.named.get("weight_hh"), self.training)
         widths = self.weights.shape.state_widths()
         fresh = self._fresh(gates)
-        start = state or fresh or State(*(gates.new_zeros(gates.shape[1], width) for width in widths.values()))
+        start = state or fresh or zero_state(self.weights.shape.cell, gates, widths["cell"], widths["hidden"])
         steps = Steps(lengths, reset, fresh if reset is not None else None, self.reverse)
         noise = self.regularization.noise(gates, widths | {"read": self.weights.shape.read_width}, self.training)
         return Operands(gates, start, self.weights.recurrent(R), steps, noise)

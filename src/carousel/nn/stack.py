@@ -217,7 +217,7 @@ class LSTM(nn.RNNBase):
         return Layer(LayerWeights(shape, named), self.regularization, reverse, self.training)
 
     def _form(self) -> StateForm:
-        return StateForm(self._shapes, 2 if self.bidirectional else 1, self.proj_size)
+        return StateForm(self._shapes, 2 if self.bidirectional else 1)
 
     def _prepare(
         self, x: Tensor | PackedSequence, hx: Sequence[StateTensor] | None, lengths: object, reset: object

@@ -19,7 +19,6 @@ class StateForm:
 
     layers: list[LayerShape]
     directions: int
-    proj_size: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:

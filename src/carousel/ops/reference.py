@@ -123,9 +123,8 @@ def _advance(cell: Cell, operands: Operands, gates: Tensor, state: State, t: int
 
 def _dropped(cell: Cell, state: State, mask: Tensor) -> State:
     """The state as R reads it, with a mask on the hidden state, or on the cell state in the matrix form."""
-    reads = {cell.gate(gate).recurrent for gate in cell.recurrent}
-    hidden = state.hidden * mask if "hidden" in reads else state.hidden
-    return State(hidden, state.cell * mask if "cell" in reads else state.cell, state.gates)
+    hidden = state.hidden * mask if "hidden" in cell.reads else state.hidden
+    return State(hidden, state.cell * mask if "cell" in cell.reads else state.cell, state.gates)
 
 
 def _recur(cell: Cell, pre: Tensor, state: State, operands: Operands) -> Tensor:
@@ -148,13 +147,10 @@ def _recur(cell: Cell, pre: Tensor, state: State, operands: Operands) -> Tensor:
 
 def _products(cell: Cell, R: Tensor, state: State) -> Tensor:
     """R times what recurs into each gate, the hidden or the cell state."""
-    reads = {cell.gate(gate).recurrent for gate in cell.recurrent}
-    if reads == {"hidden"}:
-        return F.linear(state.hidden, R)
-    if reads == {"cell"}:
-        return F.linear(state.cell, R)
-    spans = layout.recurrent_rows(cell, state.cell.shape[1]).items()
     sources = {"hidden": state.hidden, "cell": state.cell}
+    if len(cell.reads) == 1:
+        return F.linear(sources[cell.reads[0]], R)
+    spans = layout.recurrent_rows(cell, state.cell.shape[1]).items()
     return torch.cat([F.linear(sources[cell.gate(gate).recurrent or "hidden"], R[at]) for gate, at in spans], dim=1)
 
 
