@@ -22,7 +22,7 @@ def enums() -> dict[str, list[str]]:
 def _numbers(row: str, enums: dict[str, list[str]]) -> list[int]:
     """The integers of a row as the header writes it."""
     tokens = re.findall(r"(\w+)::(\w+)|\b(\d+|true|false)\b", row)
-    plain = {"false": 0, "true": 1}
+    plain = {"false": "0", "true": "1"}
     return [enums[enum].index(name) if enum else int(plain.get(word, word)) for enum, name, word in tokens]
 
 
