@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import carousel
-from carousel.cells import SQUASHES, VARIANTS
+from carousel.cells import SQUASHES, VARIANTS, row
 from carousel.cells.row import encode, header
 
 
@@ -19,16 +18,16 @@ def enums() -> dict[str, list[str]]:
     return {name: values.split(", ") for name, values in found}
 
 
-def _numbers(row: str, enums: dict[str, list[str]]) -> list[int]:
+def _numbers(text: str, enums: dict[str, list[str]]) -> list[int]:
     """The integers of a row as the header writes it."""
-    tokens = re.findall(r"(\w+)::(\w+)|\b(\d+|true|false)\b", row)
-    plain = {"false": "0", "true": "1"}
-    return [enums[enum].index(name) if enum else int(plain.get(word, word)) for enum, name, word in tokens]
+    tokens = re.findall(r"(\w+)::(\w+)|\b(\d+|true|false)\b", text)
+    plain = {"false": 0, "true": 1, "1": 1}
+    return [enums[enum].index(name) if enum else plain[word] for enum, name, word in tokens]
 
 
 def test_each_row_is_written_as_it_is_encoded(enums: dict[str, list[str]]) -> None:
     rows = re.findall(r"^    \{  // (.+)\n((?:        .+\n)+)    \},$", header(), re.MULTILINE)
-    written = {name: _numbers(row, enums) for names, row in rows for name in names.split(", ")}
+    written = {name: _numbers(text, enums) for names, text in rows for name in names.split(", ")}
     assert written == {name: encode(cell) for name, cell in VARIANTS.items()}
 
 
@@ -47,6 +46,6 @@ def test_the_header_needs_nothing_but_python() -> None:
     script = (
         "import sys, runpy; sys.path[:0] = sys.argv[1:]; runpy.run_module('carousel.cells.row', run_name='__main__')"
     )
-    source = str(Path(carousel.__path__[0]).parent)
+    source = str(Path(row.__file__).parents[2])
     command = [sys.executable, "-I", "-S", "-W", "error", "-c", script, source]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == header()
