@@ -10,6 +10,7 @@ from carousel.cells import Cell, find
 from carousel.cells.layout import Sizes
 from carousel.ops import (
     PREFERENCE,
+    AnyOperands,
     Backend,
     Moment,
     Operands,
@@ -29,7 +30,7 @@ class Picky(Backend):
 
     name = "picky"
 
-    def refuses(self, cell: Cell, operands: Operands | StepOperands) -> str | None:
+    def refuses(self, cell: Cell, operands: AnyOperands) -> str | None:
         return "it has no peepholes" if cell.peepholes else None
 
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:

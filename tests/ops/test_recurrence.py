@@ -4,10 +4,23 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from carousel.cells import VARIANTS, Cell, Gate, Open, find
 from carousel.cells.layout import Sizes
-from carousel.ops import Noise, Operands, ShapeError, State, Steps, Weights, example, recurrence, zero_state
+from carousel.ops import (
+    Inputs,
+    Noise,
+    Operands,
+    ShapeError,
+    State,
+    Steps,
+    Weights,
+    example,
+    layer,
+    recurrence,
+    zero_state,
+)
 
 SIZES = Sizes(3, 4)
 
@@ -178,6 +191,44 @@ class TestNoise:
         torch.testing.assert_close(last.cell, operands.state.cell)
 
 
+class TestLayer:
+    """Given the inputs, W and b, a layer is the recurrence over W x + b."""
+
+    @pytest.mark.parametrize("name", VARIANTS)
+    @pytest.mark.parametrize("bias", [True, False])
+    def test_it_is_the_recurrence_over_the_products(self, name: str, bias: bool) -> None:
+        operands, x = an_example(name), torch.randn(6, 3, 5, dtype=torch.float64)
+        W = torch.randn(operands.gates.shape[2], 5, dtype=torch.float64)
+        inputs = Inputs(x, W, torch.randn_like(W[:, 0]) if bias else None)
+        expected, end = run(name, operands, gates=F.linear(*inputs))
+        outputs, last = layer(name, inputs, operands.weights, operands.state)
+        torch.testing.assert_close((outputs, *last[:2]), (expected, *end[:2]))
+
+    def test_no_state_is_a_state_of_zeros(self) -> None:
+        operands, inputs = an_example("lstm"), Inputs(torch.randn(6, 3, 5).double(), torch.randn(16, 5).double())
+        zeros = zero_state(find("lstm"), inputs.x, 4)
+        expected, _ = layer("lstm", inputs, operands.weights, zeros)
+        torch.testing.assert_close(layer("lstm", inputs, operands.weights)[0], expected)
+
+    @pytest.mark.parametrize(
+        ("x", "W", "b", "error", "words"),
+        [
+            (torch.zeros(6, 5), torch.zeros(16, 5), None, ShapeError, r"x has shape \(6, 5\); expected \(time, "),
+            (torch.zeros(6, 3, 5).int(), torch.zeros(16, 5), None, TypeError, "x is torch.int32; a recurrence"),
+            (torch.zeros(6, 3, 5), torch.zeros(16, 4), None, ShapeError, r"W has shape \(16, 4\); expected .*, 5\)"),
+            (torch.zeros(6, 3, 5), torch.zeros(16, 5), torch.zeros(8), ShapeError, r"b has shape \(8,\); .*\(16,\)"),
+            (torch.zeros(6, 3, 5), torch.zeros(12, 5), None, ShapeError, "gates have 12 rows, but cell lstm learns 4"),
+            (torch.zeros(6, 3, 5), torch.zeros(16, 5).double(), None, TypeError, "W is torch.float64, but x torch.fl"),
+        ],
+    )
+    def test_words(
+        self, x: torch.Tensor, W: torch.Tensor, b: torch.Tensor | None, error: type[Exception], words: str
+    ) -> None:
+        operands = an_example("lstm", dtype=torch.float32)
+        with pytest.raises(error, match=words):
+            layer("lstm", Inputs(x, W, b), operands.weights, operands.state)
+
+
 class TestRefusals:
     """What does not fit is refused in a sentence that says what came and what was expected."""
 
@@ -220,6 +271,13 @@ class TestRefusals:
                 r"drop_hidden has shape .*expected \(6, 3, 4\), or 1",
             ),
             ({"noise": Noise(zoneout_cell=torch.ones(3, 4))}, ShapeError, "zoneout_cell has shape"),
+            ({"weights": Weights(R=torch.zeros(16, 4).double(), p=torch.zeros(3, 4))}, TypeError, "R is torch.float64"),
+            ({"noise": Noise(torch.ones(1, 1, 1).half())}, TypeError, "zoneout_hidden is .*16.*convert it"),
+            (
+                {"state": State(torch.zeros(3, 4), torch.zeros(3, 4, device="meta"))},
+                TypeError,
+                "_cell is on meta, but g",
+            ),
         ],
     )
     def test_words(self, changes: dict[str, object], error: type[Exception], words: str) -> None:

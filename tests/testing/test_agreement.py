@@ -8,7 +8,19 @@ import torch
 from torch import Tensor
 
 from carousel.cells import VARIANTS, Cell, find
-from carousel.ops import PREFERENCE, Backend, Moment, Noise, Operands, Reference, State, StepOperands, Steps, Weights
+from carousel.ops import (
+    PREFERENCE,
+    AnyOperands,
+    Backend,
+    Moment,
+    Noise,
+    Operands,
+    Reference,
+    State,
+    StepOperands,
+    Steps,
+    Weights,
+)
 from carousel.testing import CELLS, TOLERANCE, Disagreement, Problem, check, compare, for_tests
 from carousel.testing.problems import SMALL
 
@@ -23,7 +35,7 @@ class Faulty(Backend):
     def __init__(self, given: Change | None = None, returned: Callable[[Tensor], Tensor] | None = None) -> None:
         self.given, self.returned = given, returned
 
-    def refuses(self, cell: Cell, operands: Operands | StepOperands) -> str | None:
+    def refuses(self, cell: Cell, operands: AnyOperands) -> str | None:
         return None
 
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
@@ -178,7 +190,7 @@ def test_a_missing_gradient_is_found() -> None:
 
 def test_a_refusal_is_no_disagreement() -> None:
     class Refusing(Faulty):
-        def refuses(self, cell: Cell, operands: Operands | StepOperands) -> str | None:
+        def refuses(self, cell: Cell, operands: AnyOperands) -> str | None:
             return "it is Sunday"
 
     found = check(Refusing(), cells=["lstm"], problems=[SMALL])

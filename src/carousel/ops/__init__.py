@@ -1,8 +1,20 @@
 """How a cell runs: tensors in, tensors out, no weights kept."""
 
-from carousel.ops.backend import PREFERENCE, Backend, Choice, explain, only
-from carousel.ops.operands import Moment, Noise, Operands, State, StepOperands, Steps, Weights, example, zero_state
-from carousel.ops.recurrence import recurrence
+from carousel.ops.backend import PREFERENCE, AnyOperands, Backend, Choice, explain, only
+from carousel.ops.operands import (
+    Inputs,
+    LayerOperands,
+    Moment,
+    Noise,
+    Operands,
+    State,
+    StepOperands,
+    Steps,
+    Weights,
+    example,
+    zero_state,
+)
+from carousel.ops.recurrence import layer, recurrence
 from carousel.ops.reference import Reference
 from carousel.ops.shapes import ShapeError
 from carousel.ops.step import step
@@ -10,8 +22,11 @@ from carousel.ops.step import step
 PREFERENCE.append(Reference())
 
 __all__ = [
+    "AnyOperands",
     "Backend",
     "Choice",
+    "Inputs",
+    "LayerOperands",
     "Moment",
     "Noise",
     "Operands",
@@ -22,6 +37,7 @@ __all__ = [
     "Weights",
     "example",
     "explain",
+    "layer",
     "only",
     "recurrence",
     "step",

@@ -9,7 +9,10 @@ from typing import NamedTuple
 from torch import Tensor
 
 from carousel.cells import Cell, name_of
-from carousel.ops.operands import Moment, Operands, State, StepOperands
+from carousel.ops.operands import LayerOperands, Moment, Operands, State, StepOperands
+
+AnyOperands = Operands | LayerOperands | StepOperands
+"""What a backend can be asked to run: a recurrence, a layer, or a single step."""
 
 
 class Backend(ABC):
@@ -18,12 +21,16 @@ class Backend(ABC):
     name: str
 
     @abstractmethod
-    def refuses(self, cell: Cell, operands: Operands | StepOperands) -> str | None:
+    def refuses(self, cell: Cell, operands: AnyOperands) -> str | None:
         """Why this backend cannot run the cell on these operands, in a sentence; None if it can."""
 
     @abstractmethod
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
         """Outputs (time, batch, output) and the last state."""
+
+    def layer(self, cell: Cell, operands: LayerOperands) -> tuple[Tensor, State]:
+        """Outputs and the last state, given the inputs; here by one product for all steps, then the recurrence."""
+        return self.recurrence(cell, operands.with_gates())
 
     @abstractmethod
     def step(self, cell: Cell, operands: StepOperands) -> Moment:
@@ -59,7 +66,7 @@ def only(name: str) -> Iterator[None]:
         _only.reset(token)
 
 
-def pick(cell: Cell, operands: Operands | StepOperands) -> Backend:
+def pick(cell: Cell, operands: AnyOperands) -> Backend:
     """The first backend in order of preference that does not refuse.
 
     Raises NotImplementedError with the reasons if all that may run refuse.
@@ -73,7 +80,7 @@ def pick(cell: Cell, operands: Operands | StepOperands) -> Backend:
     raise NotImplementedError(f"no backend runs cell {name_of(cell)}: {'; '.join(reasons)}")
 
 
-def explain(cell: Cell, operands: Operands | StepOperands) -> list[Choice]:
+def explain(cell: Cell, operands: AnyOperands) -> list[Choice]:
     """For each backend in order of preference whether it would run these operands, and why not."""
     choices: list[Choice] = []
     for backend in _allowed():

@@ -1,11 +1,13 @@
 """What an operator is given: small groups of tensors that belong together."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from carousel.cells import Cell, layout
 
@@ -76,15 +78,59 @@ class Moment(NamedTuple):
     gates: dict[str, Tensor | None]
 
 
+class Inputs(NamedTuple):
+    """What the pre-activations are computed from: x (time, batch, features), W (rows, features), b (rows,) or None."""
+
+    x: Tensor
+    W: Tensor
+    b: Tensor | None = None
+
+
+class _Sized(ABC):
+    """Sizes that follow from the tensors."""
+
+    state: State
+
+    @property
+    @abstractmethod
+    def like(self) -> Tensor:
+        """A tensor (time, batch, …) with the dtype and device of the others."""
+
+    @property
+    def time(self) -> int:
+        """How many steps the longest sequence has."""
+        return self.like.shape[0]
+
+    @property
+    def batch(self) -> int:
+        """How many sequences there are."""
+        return self.like.shape[1]
+
+    @property
+    def hidden(self) -> int:
+        """How many cells the layer has."""
+        return self.state.cell.shape[1]
+
+    @property
+    def output(self) -> int:
+        """How many features leave the layer."""
+        return self.state.hidden.shape[1]
+
+
 @dataclass(frozen=True)
-class Operands:
-    """Everything that one recurrence reads: pre-activations W x + b (time, batch, rows), and the groups above."""
+class Operands(_Sized):
+    """Everything that one recurrence reads: pre-activations W x + b (time, batch, rows), and the groups above.
+
+    `recompute` is how many steps lie between the states that are kept for the gradient; what lies between is computed
+    again. 0 keeps everything, and so do backends that cannot.
+    """
 
     gates: Tensor
     state: State
     weights: Weights = Weights()
     steps: Steps = Steps()
     noise: Noise = Noise()
+    recompute: int = 0
 
     def tensors(self) -> list[Tensor | None]:
         """All tensors in the order of `names()`."""
@@ -109,14 +155,46 @@ class Operands:
         return Operands(gates, state, weights, Steps(next(each), next(each), fresh, reverse), noise)
 
     @property
-    def hidden(self) -> int:
-        """How many cells the layer has."""
-        return self.state.cell.shape[1]
+    def like(self) -> Tensor:
+        """The pre-activations."""
+        return self.gates
+
+    def with_gates(self) -> "Operands":
+        """These operands: they hold pre-activations."""
+        return self
+
+
+@dataclass(frozen=True)
+class LayerOperands(_Sized):
+    """Everything that one layer reads: as `Operands`, with the inputs in place of the pre-activations."""
+
+    inputs: Inputs
+    state: State
+    weights: Weights = Weights()
+    steps: Steps = Steps()
+    noise: Noise = Noise()
+    recompute: int = 0
+
+    def tensors(self) -> list[Tensor | None]:
+        """All tensors in the order of `names()`."""
+        return [*self.inputs, *self._with(self.inputs.x).tensors()[1:]]
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Names of the tensors in the order of `tensors()`."""
+        return (*Inputs._fields, *Operands.names()[1:])
 
     @property
-    def output(self) -> int:
-        """How many features leave the layer."""
-        return self.state.hidden.shape[1]
+    def like(self) -> Tensor:
+        """The inputs."""
+        return self.inputs.x
+
+    def with_gates(self) -> Operands:
+        """The operands of the recurrence, with the pre-activations computed in one product for all steps."""
+        return self._with(F.linear(*self.inputs))
+
+    def _with(self, gates: Tensor) -> Operands:
+        return Operands(gates, self.state, self.weights, self.steps, self.noise, self.recompute)
 
 
 def zero_state(cell: Cell, like: Tensor, hidden: int, output: int | None = None) -> State:

@@ -1,4 +1,4 @@
-"""The public operator over time."""
+"""The public operators over time: given the pre-activations, and given the inputs."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from carousel.cells import Cell, find
 from carousel.ops import compiled, shapes
 from carousel.ops.backend import pick
-from carousel.ops.operands import Noise, Operands, State, Steps, Weights, zero_state
+from carousel.ops.operands import Inputs, LayerOperands, Noise, Operands, State, Steps, Weights, zero_state
 
 ALL_STEPS, NO_NOISE = Steps(), Noise()
 
@@ -33,9 +33,7 @@ def recurrence(
     Raises ShapeError (a ValueError) or TypeError if operands do not fit. Source: see `cell.source`.
     """
     row = find(cell)
-    if state is None:
-        hidden = _hidden(row, gates, weights)
-        state = zero_state(row, gates, hidden, weights.P.shape[0] if weights.P is not None else None)
+    state = state or _zeros(row, gates, gates.shape[-1], weights)
     operands = Operands(gates, state, weights, steps, noise)
     shapes.check_recurrence(row, operands)
     if torch.compiler.is_compiling():
@@ -43,9 +41,41 @@ def recurrence(
     return pick(row, operands).recurrence(row, operands)
 
 
-def _hidden(cell: Cell, gates: Tensor, weights: Weights) -> int:
+def layer(
+    cell: str | Cell,
+    inputs: Inputs,
+    weights: Weights,
+    state: State | None = None,
+    *,
+    steps: Steps = ALL_STEPS,
+    noise: Noise = NO_NOISE,
+    recompute: int = 0,
+) -> tuple[Tensor, State]:
+    """Run a cell over time as `recurrence` does, given the inputs x, W and b instead of W x + b.
+
+    A backend may compute the pre-activations step by step, where they are needed. With `recompute` only every so
+    many steps a state is kept for the gradient, and what lies between is computed again (memory for time; the
+    reference keeps everything).
+
+    Raises ShapeError (a ValueError) or TypeError if operands do not fit.
+    """
+    row = find(cell)
+    state = state or _zeros(row, inputs.x, inputs.W.shape[0], weights)
+    operands = LayerOperands(inputs, state, weights, steps, noise, recompute)
+    shapes.check_recurrence(row, operands)
+    if torch.compiler.is_compiling():
+        return compiled.recurrence(row, operands.with_gates())
+    return pick(row, operands).layer(row, operands)
+
+
+def _zeros(cell: Cell, like: Tensor, rows: int, weights: Weights) -> State:
+    """The state to start from if none is given."""
+    return zero_state(cell, like, _hidden(cell, rows, weights), weights.P.shape[0] if weights.P is not None else None)
+
+
+def _hidden(cell: Cell, rows: int, weights: Weights) -> int:
     """How many cells there are: from the rows of the candidate and of the gates shared by each block."""
     if weights.P is not None:
         return weights.P.shape[1]
     blocks = (len(cell.learned) - 1) + cell.block
-    return gates.shape[-1] * cell.block // blocks
+    return rows * cell.block // blocks

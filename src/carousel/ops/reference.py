@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from carousel.cells import Cell, Complement, Gate, Open, layout
-from carousel.ops.backend import Backend
+from carousel.ops.backend import AnyOperands, Backend
 from carousel.ops.operands import Moment, Noise, Operands, State, StepOperands, Steps
 
 SQUASH = {
@@ -258,7 +258,7 @@ class Reference(Backend):
 
     name = "reference"
 
-    def refuses(self, cell: Cell, operands: Operands | StepOperands) -> None:
+    def refuses(self, cell: Cell, operands: AnyOperands) -> None:
         """Nothing."""
 
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:

@@ -4,28 +4,70 @@ import torch
 from torch import Tensor
 
 from carousel.cells import Cell, Complement, layout, name_of
-from carousel.ops.operands import Operands, State
+from carousel.ops.operands import Inputs, LayerOperands, Operands, State
 
 
 class ShapeError(ValueError):
     """Tensors that do not fit each other or the cell."""
 
 
-def check_recurrence(cell: Cell, operands: Operands) -> None:
+def check_recurrence(cell: Cell, operands: Operands | LayerOperands) -> None:
     """Raise ShapeError or TypeError unless all operands fit the cell and each other."""
-    gates = operands.gates
-    if gates.dim() != 3:
-        raise ShapeError(f"gates have shape {tuple(gates.shape)}; expected (time, batch, rows)")
-    if not gates.is_floating_point():
-        raise TypeError(f"gates are {gates.dtype}; a recurrence computes in floating point, for instance torch.float32")
-    _check_rows(cell, gates.shape[2], operands.hidden)
+    rows = _check_inputs(operands.inputs) if isinstance(operands, LayerOperands) else _check_gates(operands.gates)
+    _check_rows(cell, rows, operands.hidden)
     _check_state("state", cell, operands, operands.state)
     if operands.steps.fresh:
         _check_state("fresh state", cell, operands, operands.steps.fresh)
     _check_weights(cell, operands)
     _check_masks(cell, operands)
-    check_lengths(operands.steps.lengths, gates.shape[0], gates.shape[1])
-    check_reset(operands.steps.reset, gates.shape[0], gates.shape[1])
+    check_lengths(operands.steps.lengths, operands.time, operands.batch)
+    check_reset(operands.steps.reset, operands.time, operands.batch)
+    _check_kinds(operands)
+
+
+def autocasts(tensor: Tensor) -> bool:
+    """Whether autocast is on for the tensor's device."""
+    kind = tensor.device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
+def _check_gates(gates: Tensor) -> int:
+    """How many rows the pre-activations have."""
+    if gates.dim() != 3:
+        raise ShapeError(f"gates have shape {tuple(gates.shape)}; expected (time, batch, rows)")
+    _check_floating("gates are", gates)
+    return gates.shape[2]
+
+
+def _check_inputs(inputs: Inputs) -> int:
+    """How many rows the pre-activations will have."""
+    x, W, b = inputs
+    if x.dim() != 3:
+        raise ShapeError(f"x has shape {tuple(x.shape)}; expected (time, batch, features)")
+    _check_floating("x is", x)
+    if W.dim() != 2 or W.shape[1] != x.shape[2]:
+        raise ShapeError(f"W has shape {tuple(W.shape)}; expected (rows, features) = (rows, {x.shape[2]})")
+    if b is not None and b.shape != W.shape[:1]:
+        raise ShapeError(f"b has shape {tuple(b.shape)}; expected one for each row of W: {tuple(W.shape[:1])}")
+    return W.shape[0]
+
+
+def _check_floating(what: str, tensor: Tensor) -> None:
+    if not tensor.is_floating_point():
+        raise TypeError(f"{what} {tensor.dtype}; a recurrence computes in floating point, for instance torch.float32")
+
+
+def _check_kinds(operands: Operands | LayerOperands) -> None:
+    """One device for all, and one dtype for all but lengths and resets (autocast brings them to one)."""
+    names, tensors = operands.names(), operands.tensors()
+    first, like = names[0], operands.like
+    for name, tensor in zip(names, tensors, strict=True):
+        if tensor is None:
+            continue
+        if tensor.device != like.device:
+            raise TypeError(f"{name} is on {tensor.device}, but {first} on {like.device}; bring all to one device")
+        if tensor.dtype != like.dtype and name not in ("lengths", "reset") and not autocasts(like):
+            raise TypeError(f"{name} is {tensor.dtype}, but {first} {like.dtype}; convert it: .to({like.dtype})")
 
 
 def check_lengths(lengths: Tensor | None, time: int, batch: int) -> None:
@@ -97,8 +139,8 @@ def _check_rows(cell: Cell, rows: int, hidden: int) -> None:
         )
 
 
-def _check_state(what: str, cell: Cell, operands: Operands, state: State) -> None:
-    batch, names = operands.gates.shape[1], ("hidden", "cell", "gates")
+def _check_state(what: str, cell: Cell, operands: Operands | LayerOperands, state: State) -> None:
+    batch, names = operands.batch, ("hidden", "cell", "gates")
     widths = (operands.output, operands.hidden, layout.total(layout.sent_rows(cell, operands.hidden)))
     for name, tensor, width in zip(names, state, widths, strict=True):
         if (tensor is not None) != (name in cell.state):
@@ -110,7 +152,7 @@ def _check_state(what: str, cell: Cell, operands: Operands, state: State) -> Non
             )
 
 
-def _check_weights(cell: Cell, operands: Operands) -> None:
+def _check_weights(cell: Cell, operands: Operands | LayerOperands) -> None:
     projection = operands.output if cell.projection else 0
     if not cell.projection and operands.output != operands.hidden:
         raise ShapeError(f"h has {operands.output} units and c {operands.hidden}; without a projection they are equal")
@@ -124,8 +166,8 @@ def _check_weights(cell: Cell, operands: Operands) -> None:
             )
 
 
-def _check_masks(cell: Cell, operands: Operands) -> None:
-    time, batch, _ = operands.gates.shape
+def _check_masks(cell: Cell, operands: Operands | LayerOperands) -> None:
+    time, batch = operands.time, operands.batch
     widths = {"zoneout_hidden": operands.output, "zoneout_cell": operands.hidden}
     widths |= {
         "drop_hidden": layout.read_width(cell, operands.hidden, operands.output),
