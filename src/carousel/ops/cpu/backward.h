@@ -1,0 +1,311 @@
+// The recurrence, backwards: first the loop, a thread for its sequences; then the weights' gradients, a thread for its rows.
+#pragma once
+#include "loop.h"
+#include "step.h"
+
+namespace carousel::CAROUSEL_TARGET {
+
+template <class T> using BackwardUnits = void (*)(const Row&, const BackwardRow<T>&, int);
+template <class T, class R> void backward_as(const Row& row, const BackwardRow<T>& s, int count) {
+    if constexpr (requires { R{row}; }) backward_units<T>(R{row}, s, count);
+    else backward_units<T>(R{}, s, count);
+}
+
+template <class T> struct Backward {
+    Loop<T> loop;
+    BackwardUnits<T> units;
+    Packed<T> input, projection, products[kSources];
+    Buffer<T> packed, grad_peephole, grad_hidden, gated;
+
+    Backward(const Call& call, BackwardUnits<T> of_row)
+        : loop(call), units(of_row), packed(packed_size()), grad_peephole(peephole_size()), grad_hidden(projected() * size_t(loop.output)),
+          gated(projected() * size_t(loop.hidden)) {
+        grad_peephole.zero(peephole_size());
+        pack();
+    }
+    int depth(int source) const {
+        int total = 0;
+        for (int g = 0; g < kGates; ++g) total += loop.reads(source, g) ? loop.layout.units[g] : 0;
+        return total;
+    }
+    static void run_part(void* self, int part, int parts);
+    static void run_weights(void* self, int part, int parts);
+    void finish();
+
+private:
+    size_t projected() const { return loop.call.P ? size_t(loop.time) * size_t(loop.batch) : 0; }
+    size_t peephole_size() const { return size_t(loop.batch) * size_t(loop.layout.peepholes) * size_t(loop.hidden); }
+    size_t packed_size() const {
+        size_t size = loop.call.grad_x ? Packed<T>::size(int(loop.call.inputs), loop.layout.rows) : 0;
+        size += loop.call.P ? Packed<T>::size(loop.hidden, loop.output) : 0;
+        for (int source = 0; source < kSources; ++source) size += Packed<T>::size(loop.source_width(source), depth(source));
+        return size;
+    }
+    void pack() {
+        T* at = packed;
+        const int widest = most(loop.layout.rows, loop.output);
+        Buffer<const T*> rows{size_t(widest)};
+        auto pack_one = [&](int columns, int depth) {
+            pack_rows<T>(at, rows, 0, columns, depth);
+            const Packed<T> one{at, columns, depth};
+            at += Packed<T>::size(columns, depth);
+            return one;
+        };
+        if (loop.call.grad_x) {
+            for (int n = 0; n < loop.layout.rows; ++n) rows[n] = as<T>(loop.call.W) + ptrdiff_t(n) * loop.call.inputs;
+            input = pack_one(int(loop.call.inputs), loop.layout.rows);
+        }
+        if (loop.call.P) {
+            for (int n = 0; n < loop.output; ++n) rows[n] = as<T>(loop.call.P) + ptrdiff_t(n) * loop.hidden;
+            projection = pack_one(loop.hidden, loop.output);
+        }
+        for (int source = 0; source < kSources; ++source) {
+            int n = 0;
+            for (int g = 0; g < kGates; ++g)
+                for (int u = 0; loop.reads(source, g) && u < loop.layout.units[g]; ++u)
+                    rows[n++] = loop.weights(source, g) + ptrdiff_t(u) * loop.source_width(source);
+            if (n) products[source] = pack_one(loop.source_width(source), n);
+        }
+    }
+};
+
+template <class T> struct BackwardThread {
+    const Backward<T>& shared;
+    const Loop<T>& loop;
+    const Call& call;
+    const Layout& layout;
+    Share<T> share;
+    const int width[kSources];  // of a carried gradient, padded to whole vectors
+    Buffer<T> carry[kSources], compact[kSources], grad_gated;
+    Buffer<const T*> left, shifted;
+    Buffer<T*> out;
+
+    BackwardThread(const Backward<T>& of, int part, int parts)
+        : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), share(of.loop, part, parts),
+          width{padded(loop.output, kLanes<T>), padded(loop.hidden, kLanes<T>), padded(layout.sent, kLanes<T>)},
+          carry{rows_of(width[0]), rows_of(width[1]), rows_of(width[2])},
+          compact{rows_of(of.depth(0)), rows_of(of.depth(1)), rows_of(of.depth(2))}, grad_gated(rows_of(call.P ? width[1] : 0)),
+          left(size_t(share.count)), shifted(size_t(share.count)), out(size_t(share.count)) {}
+
+    void run() {
+        for (int s = loop.time - 1; s >= 0; --s) step(call.reverse ? loop.time - 1 - s : s);
+        for (int r = 0; r < share.count; ++r) finish(share.rows[r]);
+    }
+
+private:
+    Buffer<T> rows_of(int columns) const { return Buffer<T>(size_t(share.count) * size_t(columns)); }
+    T* row(T* of, int source, int r) const { return of + size_t(r) * size_t(width[source]); }
+    T* grad_row(int t, int b) const { return as<T>(call.grad_gates) + loop.cell_at(t, b) * size_t(layout.rows); }
+
+    void step(int t) {
+        const int active = share.active(t);
+        for (int r = 0; r < active; ++r)
+            if (loop.last(t, share.rows[r])) begin(r);
+        if (call.P) project(t, active);
+        for (int r = 0; r < active; ++r) advance(t, r);
+        for (int source = 0; source < kSources; ++source)
+            if (shared.products[source].depth) multiply_back(source, t, active);
+        if (layout.recurrent_rows == 0 || !shared.products[kFromHidden].depth)
+            for (int r = 0; r < active; ++r) memset(row(carry[kFromHidden], kFromHidden, r), 0, size_t(width[kFromHidden]) * sizeof(T));
+        if (call.grad_x) look_back(t, active);
+        for (int r = 0; r < active; ++r) leave(t, r);
+    }
+    // The gradients of a sequence's last state, where it begins on its way back.
+    void begin(int r) {
+        void* const last[] = {call.grad_last_hidden, call.grad_last_cell, call.grad_last_gates};
+        for (int source = 0; source < kSources; ++source) {
+            T* to = row(carry[source], source, r);
+            if (!width[source]) continue;
+            memset(to, 0, size_t(width[source]) * sizeof(T));
+            const int count = loop.source_width(source);
+            if (last[source]) memcpy(to, as<T>(last[source]) + size_t(share.rows[r]) * size_t(count), size_t(count) * sizeof(T));
+        }
+    }
+    const T* grad_output(int t, int b) const {
+        return call.grad_outputs ? as<T>(call.grad_outputs) + t * call.grad_outputs_stride.time + b * call.grad_outputs_stride.batch : loop.zeros.data;
+    }
+    // The gradient of what a projection reads, from that of what it gives.
+    void project(int t, int active) {
+        for (int r = 0; r < active; ++r) {
+            const int b = share.rows[r];
+            T* total = shared.grad_hidden + loop.cell_at(t, b) * size_t(loop.output);
+            const T *one = grad_output(t, b), *other = row(carry[kFromHidden], kFromHidden, r);
+            for (int u = 0; u < loop.output; ++u) total[u] = one[u] + other[u];
+            left[r] = total;
+            out[r] = row(grad_gated, kFromCell, r);
+        }
+        multiply(shared.projection, Product<T>{left, out, active}, shifted.data);
+    }
+    void advance(int t, int r) {
+        const int b = share.rows[r];
+        BackwardRow<T> s;
+        T* grad = grad_row(t, b);
+        const T* kept = as<T>(call.activations) + loop.cell_at(t, b) * size_t(layout.rows);
+        for (int g = 0; g < kGates; ++g) {
+            if (layout.rows_at[g] < 0) continue;
+            s.gate[g] = kept + layout.rows_at[g];
+            s.grad[g] = grad + layout.rows_at[g];
+            s.peephole[g] = loop.peephole(g);
+            s.grad_peephole[g] = shared.grad_peephole + (size_t(b) * size_t(layout.peepholes) + size_t(most(0, layout.peephole[g]))) * size_t(loop.hidden);
+            s.sent[g] = layout.sent_at[g] < 0 ? nullptr : row(carry[kFromGates], kFromGates, r) + layout.sent_at[g];
+        }
+        s.previous = loop.cell_before(t, b);
+        s.cell = loop.cell_row(t, b);
+        s.hidden[0] = call.P ? row(grad_gated, kFromCell, r) : grad_output(t, b);
+        s.hidden[1] = call.P ? nullptr : row(carry[kFromHidden], kFromHidden, r);
+        s.carry = row(carry[kFromCell], kFromCell, r);
+        s.output = call.P ? shared.gated + loop.cell_at(t, b) * size_t(loop.hidden) : nullptr;
+        shared.units(call.row, s, loop.hidden);
+    }
+    // The gradient of what a product read, from the gates' gradients; c has one of its own already.
+    void multiply_back(int source, int t, int active) {
+        for (int r = 0; r < active; ++r) {
+            left[r] = gathered(source, t, r);
+            out[r] = row(carry[source], source, r);
+        }
+        multiply(shared.products[source], Product<T>{left, out, active, nullptr, source == kFromCell}, shifted.data);
+    }
+    const T* gathered(int source, int t, int r) const {
+        const T* grad = grad_row(t, share.rows[r]);
+        if (shared.depth(source) == layout.rows) return grad;
+        T* to = compact[source] + size_t(r) * size_t(shared.depth(source));
+        T* at = to;
+        for (int g = 0; g < kGates; ++g) {
+            if (!loop.reads(source, g)) continue;
+            memcpy(at, grad + layout.rows_at[g], size_t(layout.units[g]) * sizeof(T));
+            at += layout.units[g];
+        }
+        return to;
+    }
+    void look_back(int t, int active) {
+        for (int r = 0; r < active; ++r) {
+            left[r] = grad_row(t, share.rows[r]);
+            out[r] = as<T>(call.grad_x) + loop.cell_at(t, share.rows[r]) * size_t(call.inputs);
+        }
+        multiply(shared.input, Product<T>{left, out, active}, shifted.data);
+    }
+    // Where a sequence began, its gradient belongs to the state that it began with.
+    void leave(int t, int r) {
+        const int b = share.rows[r];
+        const bool begins = loop.begins(t, b);
+        if (!begins && !loop.first(t, b)) return;
+        void* const fresh[] = {call.grad_fresh_hidden, call.grad_fresh_cell, call.grad_fresh_gates};
+        void* const initial[] = {call.grad_initial_hidden, call.grad_initial_cell, call.grad_initial_gates};
+        for (int source = 0; source < kSources; ++source) {
+            T* from = row(carry[source], source, r);
+            const int count = loop.source_width(source);
+            T* to = as<T>(begins ? fresh[source] : initial[source]);
+            for (int u = 0; to && u < count; ++u) to[size_t(b) * size_t(count) + size_t(u)] += from[u];
+            if (count) memset(from, 0, size_t(count) * sizeof(T));
+        }
+    }
+    void finish(int b) {
+        for (int t = loop.length(b); t < loop.time; ++t) {
+            memset(grad_row(t, b), 0, size_t(layout.rows) * sizeof(T));
+            if (call.grad_x) memset(as<T>(call.grad_x) + loop.cell_at(t, b) * size_t(call.inputs), 0, size_t(call.inputs) * sizeof(T));
+        }
+        if (loop.length(b)) return;
+        void* const last[] = {call.grad_last_hidden, call.grad_last_cell, call.grad_last_gates};
+        void* const initial[] = {call.grad_initial_hidden, call.grad_initial_cell, call.grad_initial_gates};
+        for (int source = 0; source < kSources; ++source) {
+            const size_t count = size_t(loop.source_width(source));
+            if (last[source] && initial[source]) memcpy(as<T>(initial[source]) + size_t(b) * count, as<T>(last[source]) + size_t(b) * count, count * sizeof(T));
+        }
+    }
+};
+
+// The sums over all steps, each thread for some rows of every matrix.
+template <class T> struct WeightGradients {
+    Backward<T>& shared;
+    const Loop<T>& loop;
+    const Call& call;
+    const Layout& layout;
+    const int part, parts;
+    Buffer<const T*> grads, reads;
+    int count = 0;
+
+    WeightGradients(Backward<T>& of, int part, int parts)
+        : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), part(part), parts(parts),
+          grads(size_t(loop.time) * size_t(loop.batch)), reads(size_t(loop.time) * size_t(loop.batch)) {}
+
+    void run() {
+        list(grads, [&](int t, int b) { return as<T>(call.grad_gates) + loop.cell_at(t, b) * size_t(layout.rows); });
+        if (call.grad_b) sum_columns();
+        if (call.grad_W) {
+            list(reads, [&](int t, int b) { return loop.x_row(t, b); });
+            add_outer(grads, 0, layout.rows, as<T>(call.grad_W), int(call.inputs));
+        }
+        if (call.grad_R) recurrent();
+        if (call.grad_G) gates();
+        if (call.grad_P) {
+            list(grads, [&](int t, int b) { return shared.grad_hidden + loop.cell_at(t, b) * size_t(loop.output); });
+            list(reads, [&](int t, int b) { return shared.gated + loop.cell_at(t, b) * size_t(loop.hidden); });
+            add_outer(grads, 0, loop.output, as<T>(call.grad_P), loop.hidden);
+        }
+    }
+
+private:
+    template <class Pointer> void list(const T** to, Pointer pointer) {
+        count = 0;
+        for (int t = 0; t < loop.time; ++t)
+            for (int b = 0; b < loop.batch; ++b)
+                if (t < loop.length(b)) to[count++] = pointer(t, b);
+    }
+    int share(int rows, int at) const { return least(rows, padded(int(int64_t(rows) * at / parts), kStrip)); }
+    void add_outer(const T* const* left, ptrdiff_t first, int rows, T* to, int columns, int of = 0) {
+        outer_products(Outer<T>{left, reads, count, first, columns, to, of ? of : columns}, share(rows, part), share(rows, part + 1));
+    }
+    void recurrent() {
+        for (int source = kFromHidden; source <= kFromCell; ++source) {
+            if (!shared.depth(source)) continue;
+            list(reads, [&](int t, int b) { return source == kFromHidden ? loop.hidden_before(t, b) : loop.cell_before(t, b); });
+            const int columns = loop.source_width(source);
+            for (int g = 0; g < kGates;) {
+                if (!loop.reads(source, g)) { ++g; continue; }
+                const int begin = g;
+                int rows = 0;
+                for (; g < kGates && (loop.reads(source, g) || layout.rows_at[g] < 0); ++g) rows += layout.rows_at[g] < 0 ? 0 : layout.units[g];
+                add_outer(grads, layout.rows_at[begin], rows, as<T>(call.grad_R) + ptrdiff_t(layout.recurrent_at[begin]) * columns, columns);
+            }
+        }
+    }
+    void gates() {
+        for (int from = 0; from < kGates; ++from) {
+            if (layout.sent_at[from] < 0) continue;
+            list(reads, [&](int t, int b) {
+                const T* state = loop.start(kFromGates, t, b);
+                return state ? state + layout.sent_at[from]
+                             : as<T>(call.activations) + loop.cell_at(loop.before(t), b) * size_t(layout.rows) + layout.rows_at[from];
+            });
+            for (int to = 0; to < kGates; ++to)
+                if (layout.sent_at[to] >= 0)
+                    add_outer(grads, layout.rows_at[to], layout.units[to],
+                              as<T>(call.grad_G) + ptrdiff_t(layout.sent_at[to]) * layout.sent + layout.sent_at[from], layout.units[from], layout.sent);
+        }
+    }
+    void sum_columns() {
+        T* total = as<T>(call.grad_b);
+        const int end = share(layout.rows, part + 1);
+        for (int u = share(layout.rows, part); u < end; u += kLanes<T>) {
+            const int n = least(kLanes<T>, end - u);
+            Vec<T> sum = load(total + u, n);
+            for (int k = 0; k < count; ++k) sum += load(grads[k] + u, n);
+            store(total + u, sum, n);
+        }
+    }
+};
+
+template <class T> void Backward<T>::run_part(void* self, int part, int parts) { BackwardThread<T>(*static_cast<Backward*>(self), part, parts).run(); }
+template <class T> void Backward<T>::run_weights(void* self, int part, int parts) {
+    WeightGradients<T>(*static_cast<Backward*>(self), part, parts).run();
+}
+// Peepholes' gradients, kept by sequence, summed in the order of the batch.
+template <class T> void Backward<T>::finish() {
+    if (!loop.call.grad_p) return;
+    T* total = as<T>(loop.call.grad_p);
+    const int count = loop.layout.peepholes * loop.hidden;
+    for (int b = 0; b < loop.batch; ++b)
+        for (int u = 0; u < count; ++u) total[u] += grad_peephole[size_t(b) * size_t(count) + size_t(u)];
+}
+
+}  // namespace carousel::CAROUSEL_TARGET

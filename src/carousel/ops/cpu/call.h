@@ -1,0 +1,45 @@
+// What Python hands over in one call, and the table of functions that each instruction set fills.
+#pragma once
+#include <cstdint>
+#include "cells.h"
+
+namespace carousel {
+
+// Names and order of all tensors of a call; Python reads them from the module.
+#define CAROUSEL_TENSORS(X) \
+    X(x) X(W) X(b) X(gates) X(initial_hidden) X(initial_cell) X(initial_gates) X(R) X(p) X(G) X(P) X(norm_recurrent) X(norm_cell) \
+    X(fresh_hidden) X(fresh_cell) X(fresh_gates) X(lengths) X(reset) X(zoneout_hidden) X(zoneout_cell) X(drop_hidden) X(drop_candidate) \
+    X(outputs) X(last_hidden) X(last_cell) X(last_gates) X(activations) X(cells) X(normalized) X(deviation) \
+    X(grad_outputs) X(grad_last_hidden) X(grad_last_cell) X(grad_last_gates) \
+    X(grad_gates) X(grad_x) X(grad_W) X(grad_b) X(grad_R) X(grad_p) X(grad_G) X(grad_P) X(grad_norm_recurrent) X(grad_norm_cell) \
+    X(grad_initial_hidden) X(grad_initial_cell) X(grad_initial_gates) X(grad_fresh_hidden) X(grad_fresh_cell) X(grad_fresh_gates)
+
+// Those whose rows lie anywhere: (time, batch) strides in numbers, the last axis contiguous.
+#define CAROUSEL_STRIDED(X) X(x) X(grad_outputs) X(zoneout_hidden) X(zoneout_cell) X(drop_hidden) X(drop_candidate)
+
+struct Stride { int64_t time = 0, batch = 0; };
+
+struct Call {
+    Row row;
+    int compiled;  // which row of the table this is, or -1
+    int64_t time, batch, inputs, hidden, output;
+    bool reverse, training, accumulate;
+    int threads;
+#define CAROUSEL_FIELD(name) void* name = nullptr;
+    CAROUSEL_TENSORS(CAROUSEL_FIELD)
+#undef CAROUSEL_FIELD
+#define CAROUSEL_FIELD(name) Stride name##_stride;
+    CAROUSEL_STRIDED(CAROUSEL_FIELD)
+#undef CAROUSEL_FIELD
+};
+
+inline constexpr int kKinds = 2;  // float, double
+
+struct Target {
+    const char* name;
+    void (*forward[kKinds])(const Call&);
+    void (*backward[kKinds])(const Call&);
+    void (*squash[kKinds])(Squash, const void* from, void* to, int64_t count);
+};
+
+}  // namespace carousel

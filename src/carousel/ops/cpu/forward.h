@@ -1,0 +1,200 @@
+// The recurrence, forwards: one thread carries its sequences through all steps and waits for nobody.
+#pragma once
+#include "loop.h"
+#include "step.h"
+
+namespace carousel::CAROUSEL_TARGET {
+
+template <class T> using ForwardUnits = void (*)(const Row&, const ForwardRow<T>&, int);
+template <class T, class R> void forward_as(const Row& row, const ForwardRow<T>& s, int count) {
+    if constexpr (requires { R{row}; }) forward_units<T>(R{row}, s, count);
+    else forward_units<T>(R{}, s, count);
+}
+
+inline constexpr size_t kChunk = 96;  // rows of pre-activations that are computed ahead of the loop
+
+template <class T> struct Forward {
+    Loop<T> loop;
+    ForwardUnits<T> units;
+    Packed<T> input, projection, products[kSources][kGates];
+    Buffer<T> packed;
+
+    Forward(const Call& call, ForwardUnits<T> of_row) : loop(call), units(of_row), packed(packed_size()) { pack(); }
+
+    void run(int part, int parts);
+    static void run_part(void* self, int part, int parts) { static_cast<Forward*>(self)->run(part, parts); }
+
+private:
+    size_t packed_size() const {
+        const Layout& layout = loop.layout;
+        size_t size = loop.call.x ? Packed<T>::size(layout.rows, int(loop.call.inputs)) : 0;
+        size += loop.call.P ? Packed<T>::size(loop.output, loop.hidden) : 0;
+        for (int source = 0; source < kSources; ++source)
+            for (int g = 0; g < kGates; ++g)
+                if (loop.reads(source, g)) size += Packed<T>::size(layout.units[g], loop.source_width(source));
+        return size;
+    }
+    void pack() {
+        T* at = packed;
+        if (loop.call.x) input = pack_one(at, as<T>(loop.call.W), loop.layout.rows, int(loop.call.inputs));
+        if (loop.call.P) projection = pack_one(at, as<T>(loop.call.P), loop.output, loop.hidden);
+        for (int source = 0; source < kSources; ++source)
+            for (int g = 0; g < kGates; ++g)
+                if (loop.reads(source, g))
+                    products[source][g] = pack_one(at, loop.weights(source, g), loop.layout.units[g], loop.source_width(source));
+    }
+    static Packed<T> pack_one(T*& at, const T* matrix, int columns, int depth) {
+        pack_transposed(at, matrix, depth, columns, depth);
+        const Packed<T> packed{at, columns, depth};
+        at += Packed<T>::size(columns, depth);
+        return packed;
+    }
+};
+
+// One thread's way through time.
+template <class T> struct ForwardThread {
+    const Forward<T>& shared;
+    const Loop<T>& loop;
+    const Call& call;
+    const Layout& layout;
+    Share<T> share;
+    const int width, chunk_steps;
+    Buffer<T> products, ahead, cells, sent, gated;
+    Buffer<const T*> left[kSources], shifted;
+    Buffer<T*> out;
+    Buffer<ForwardRow<T>> rows;
+
+    ForwardThread(const Forward<T>& of, int part, int parts)
+        : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), share(of.loop, part, parts),
+          width(kPanelLanes<T>), chunk_steps(most(1, int(kChunk) / most(1, share.count))),
+          products(size_t(kGates) * size_t(share.count) * size_t(width)),
+          ahead(call.x && !call.training ? size_t(chunk_steps) * size_t(share.count) * size_t(layout.rows) : 0),
+          cells(call.training ? 0 : 2 * size_t(share.count) * size_t(loop.hidden)), sent(2 * size_t(share.count) * size_t(layout.sent)),
+          gated(call.P ? size_t(share.count) * size_t(loop.hidden) : 0),
+          left{Buffer<const T*>(size_t(share.count)), Buffer<const T*>(size_t(share.count)), Buffer<const T*>(size_t(share.count))},
+          shifted(size_t(chunk_steps) * size_t(share.count) * 2), out(size_t(chunk_steps) * size_t(share.count)), rows(size_t(share.count)) {}
+
+    void run() {
+        for (int from = 0; from < loop.time; from += chunk_steps) {
+            const int to = least(loop.time, from + chunk_steps);
+            if (call.x) look_ahead(from, to);
+            for (int s = from; s < to; ++s) step(call.reverse ? loop.time - 1 - s : s, s - from);
+        }
+        for (int r = 0; r < share.count; ++r) finish(share.rows[r]);
+    }
+
+private:
+    // W x + b for the steps [from, to) of the loop, in one product.
+    void look_ahead(int from, int to) {
+        int count = 0;
+        const T** x = shifted + chunk_steps * share.count;
+        for (int s = from; s < to; ++s) {
+            const int t = call.reverse ? loop.time - 1 - s : s, active = share.active(t);
+            for (int r = 0; r < active; ++r, ++count) {
+                x[count] = loop.x_row(t, share.rows[r]);
+                out[count] = ahead_row(t, s - from, r);
+            }
+        }
+        multiply(shared.input, Product<T>{x, out, count, as<T>(call.b)}, shifted.data);
+    }
+    T* ahead_row(int t, int step, int r) const {
+        if (call.training) return as<T>(call.activations) + loop.cell_at(t, share.rows[r]) * size_t(layout.rows);
+        return ahead + (size_t(step) * size_t(share.count) + size_t(r)) * size_t(layout.rows);
+    }
+    T* cell_row(int t, int r) const {
+        return call.training ? loop.cell_row(t, share.rows[r]) : cells + (size_t(t & 1) * size_t(share.count) + size_t(r)) * size_t(loop.hidden);
+    }
+    T* sent_row(int t, int r) const { return sent + (size_t(t & 1) * size_t(share.count) + size_t(r)) * size_t(layout.sent); }
+
+    void prepare(int t, int step, int r) {
+        const int b = share.rows[r], before = loop.before(t);
+        const T* const states[] = {loop.start(kFromHidden, t, b), loop.start(kFromCell, t, b), loop.start(kFromGates, t, b)};
+        left[kFromHidden][r] = states[kFromHidden] ? states[kFromHidden] : loop.output_row(before, b);
+        left[kFromCell][r] = states[kFromCell] ? states[kFromCell] : cell_row(before, r);
+        left[kFromGates][r] = states[kFromGates] ? states[kFromGates] : sent_row(before, r);
+        ForwardRow<T>& row = rows[r];
+        const T* pre = call.x ? ahead_row(t, step, r) : as<T>(call.gates) + loop.cell_at(t, b) * size_t(layout.rows);
+        T* kept = call.training ? as<T>(call.activations) + loop.cell_at(t, b) * size_t(layout.rows) : nullptr;
+        for (int g = 0; g < kGates; ++g) {
+            if (layout.rows_at[g] < 0) continue;
+            row.pre[g] = pre + layout.rows_at[g];
+            row.gate[g] = kept ? kept + layout.rows_at[g] : layout.sent_at[g] < 0 ? nullptr : sent_row(t, r) + layout.sent_at[g];
+            row.peephole[g] = loop.peephole(g);
+        }
+        row.previous = left[kFromCell][r];
+        row.cell = cell_row(t, r);
+        row.hidden = call.P ? gated + size_t(r) * size_t(loop.hidden) : loop.output_row(t, b);
+    }
+
+    void step(int t, int step) {
+        const int active = share.active(t);
+        for (int r = 0; r < active; ++r) prepare(t, step, r);
+        for (int u = 0, panel = 0; u < loop.hidden; u += width, ++panel) {
+            multiply_gates(panel, active);
+            for (int r = 0; r < active; ++r) advance(rows[r], r, active, u);
+        }
+        if (call.P && active) {
+            for (int r = 0; r < active; ++r) {
+                out[r] = loop.output_row(t, share.rows[r]);
+                left[kFromHidden][r] = rows[r].hidden;
+            }
+            multiply(shared.projection, Product<T>{left[kFromHidden], out, active}, shifted.data);
+        }
+        for (int r = 0; r < active; ++r) keep(t, r);
+    }
+    void multiply_gates(int panel, int active) {
+        for (int g = 0; g < kGates; ++g) {
+            bool add = false;
+            for (int r = 0; r < active; ++r) out[r] = products + (size_t(g) * size_t(share.count) + size_t(r)) * size_t(width);
+            for (int source = 0; source < kSources; ++source) {
+                if (!loop.reads(source, g)) continue;
+                multiply_scratch(shared.products[source][g], panel, Product<T>{left[source], out, active, nullptr, add});
+                add = true;
+            }
+        }
+    }
+    void multiply_scratch(const Packed<T>& packed, int panel, const Product<T>& product) {
+        const int vectors = packed.vectors(panel);
+        run_panel(Tile<T>{product.left, 1, packed.panel(panel), vectors, packed.depth, product.out, 0, vectors * kLanes<T>, nullptr, product.add},
+                  product.rows);
+    }
+    void advance(const ForwardRow<T>& whole, int r, int, int u) {
+        ForwardRow<T> part = whole;
+        for (int g = 0; g < kGates; ++g) {
+            if (layout.rows_at[g] < 0) continue;
+            part.pre[g] += u;
+            part.gate[g] = part.gate[g] ? part.gate[g] + u : nullptr;
+            part.peephole[g] = part.peephole[g] ? part.peephole[g] + u : nullptr;
+            part.product[g] = products + (size_t(g) * size_t(share.count) + size_t(r)) * size_t(width);
+        }
+        part.previous += u;
+        part.cell += u;
+        part.hidden += u;
+        shared.units(call.row, part, least(width, loop.hidden - u));
+    }
+    // After a step: gates that are sent on, and the last state of a sequence that ends here.
+    void keep(int t, int r) {
+        const int b = share.rows[r];
+        if (layout.sent && call.training)
+            for (int g = 0; g < kGates; ++g)
+                if (layout.sent_at[g] >= 0) memcpy(sent_row(t, r) + layout.sent_at[g], rows[r].gate[g], size_t(layout.units[g]) * sizeof(T));
+        if (!loop.last(t, b)) return;
+        keep_last(call.last_hidden, b, loop.output_row(t, b), loop.output);
+        keep_last(call.last_cell, b, cell_row(t, r), loop.hidden);
+        if (layout.sent) keep_last(call.last_gates, b, sent_row(t, r), layout.sent);
+    }
+    void keep_last(void* to, int b, const T* state, int count) {
+        memcpy(as<T>(to) + size_t(b) * size_t(count), state, size_t(count) * sizeof(T));
+    }
+    void finish(int b) {
+        for (int t = loop.length(b); t < loop.time; ++t) memset(loop.output_row(t, b), 0, size_t(loop.output) * sizeof(T));
+        if (loop.length(b)) return;
+        keep_last(call.last_hidden, b, loop.given(call.initial_hidden, b, loop.output), loop.output);
+        keep_last(call.last_cell, b, loop.given(call.initial_cell, b, loop.hidden), loop.hidden);
+        if (layout.sent) keep_last(call.last_gates, b, loop.given(call.initial_gates, b, layout.sent), layout.sent);
+    }
+};
+
+template <class T> void Forward<T>::run(int part, int parts) { ForwardThread<T>(*this, part, parts).run(); }
+
+}  // namespace carousel::CAROUSEL_TARGET

@@ -1,0 +1,272 @@
+// Products with one packed factor: out[r] (+)= left[r] · packed (+ bias), and sums of outer products over a list of rows.
+// Every element is summed over the depth in one order, whatever tile it falls into: results do not depend on how rows are split.
+#pragma once
+#include <cstdlib>
+#include "simd.h"
+
+namespace carousel::CAROUSEL_TARGET {
+
+inline constexpr int kPanel = 4;     // vectors that lie side by side in a panel
+inline constexpr int kDepth = 1024;  // rows of a panel that are multiplied before the next panel's turn
+template <class T> inline constexpr int kPanelLanes = kPanel * kLanes<T>;
+
+template <class T> struct Buffer {
+    T* data;
+    explicit Buffer(size_t count) : data(count ? static_cast<T*>(aligned_alloc(64, (count * sizeof(T) + 63) / 64 * 64)) : nullptr) {
+        if (count && !data) abort();
+    }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    ~Buffer() { free(data); }
+    void zero(size_t count) { if (count) memset(static_cast<void*>(data), 0, count * sizeof(T)); }
+    operator T*() const { return data; }
+};
+
+inline int padded(int count, int unit) { return (count + unit - 1) / unit * unit; }
+
+// A matrix (depth, columns) as panels [panel][depth][vectors][lanes], the last one only as wide as it must be.
+template <class T> struct Packed {
+    const T* data = nullptr;
+    int columns = 0, depth = 0;
+    static size_t size(int columns, int depth) { return size_t(padded(columns, kLanes<T>)) * size_t(depth); }
+    int panels() const { return (columns + kPanelLanes<T> - 1) / kPanelLanes<T>; }
+    int vectors(int panel) const { return least(kPanel, (columns - panel * kPanelLanes<T> + kLanes<T> - 1) / kLanes<T>); }
+    const T* panel(int at) const { return data + size_t(at) * kPanelLanes<T> * size_t(depth); }
+};
+
+template <class T> struct Tile {
+    const T* const* left;  // a pointer a row; row r at depth k is left[r][k * step]
+    ptrdiff_t step;
+    const T* right;  // [depth][width][lanes]
+    int width, depth;
+    T* const* out;
+    ptrdiff_t column;  // where in each row of out the tile begins
+    int columns;       // how many columns of the tile exist
+    const T* bias;     // or null
+    bool add;
+};
+
+template <class T, int R, int V> void run_tile(const Tile<T>& tile) {
+    constexpr int L = kLanes<T>;
+    const T* left[R];
+    for (int r = 0; r < R; ++r) left[r] = tile.left[r];
+    Vec<T> sum[R][V] = {};
+    const T* right = tile.right;
+    const ptrdiff_t width = ptrdiff_t(tile.width) * L, step = tile.step;
+    ptrdiff_t at = 0;
+    for (int k = 0; k < tile.depth; ++k, right += width, at += step) {
+        Vec<T> b[V];
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) b[v] = load(right + v * L);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) {
+            Vec<T> a = broadcast(left[r][at]);
+            pin(a);
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) sum[r][v] += a * b[v];
+        }
+    }
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) {
+            const int n = tile.columns - v * L;
+            if (n <= 0) break;
+            T* to = tile.out[r] + tile.column + v * L;
+            Vec<T> value = sum[r][v];
+            if (tile.bias) value += load(tile.bias + tile.column + v * L, n);
+            if (tile.add) value += load<T>(to, n);
+            store(to, value, n);
+        }
+}
+
+// How tall and wide a tile is that leaves all sums in registers.
+struct TileShape { int rows, vectors; };
+inline TileShape tile_shape(int rows) {
+    if constexpr (kManyRegisters) {
+        if (rows <= 6) return {rows, 4};
+        if (rows <= 12) return {rows, 2};
+        const int tiles = (rows + 5) / 6;
+        return {(rows + tiles - 1) / tiles, 4};
+    } else {
+        if (rows <= 2) return {rows, 4};
+        const int tiles = (rows + 5) / 6;
+        return {(rows + tiles - 1) / tiles, 2};
+    }
+}
+
+template <class T, int R> void run_tile_of(const Tile<T>& tile, int vectors) {
+    if constexpr (R <= (kManyRegisters ? 6 : 2)) {
+        if (vectors == 4) return run_tile<T, R, 4>(tile);
+        if (vectors == 3) return run_tile<T, R, 3>(tile);
+    }
+    if (vectors == 2) return run_tile<T, R, 2>(tile);
+    run_tile<T, R, 1>(tile);
+}
+
+template <class T> void run_tile_of(const Tile<T>& tile, int rows, int vectors) {
+    switch (rows) {
+        case 1: return run_tile_of<T, 1>(tile, vectors);
+        case 2: return run_tile_of<T, 2>(tile, vectors);
+        case 3: return run_tile_of<T, 3>(tile, vectors);
+        case 4: return run_tile_of<T, 4>(tile, vectors);
+        case 5: return run_tile_of<T, 5>(tile, vectors);
+        case 6: return run_tile_of<T, 6>(tile, vectors);
+    }
+    if constexpr (kManyRegisters) switch (rows) {
+        case 7: return run_tile_of<T, 7>(tile, vectors);
+        case 8: return run_tile_of<T, 8>(tile, vectors);
+        case 9: return run_tile_of<T, 9>(tile, vectors);
+        case 10: return run_tile_of<T, 10>(tile, vectors);
+        case 11: return run_tile_of<T, 11>(tile, vectors);
+        case 12: return run_tile_of<T, 12>(tile, vectors);
+    }
+}
+
+// All rows of one panel: tiles below each other, and beside each other where they are narrow.
+template <class T> void run_panel(Tile<T> tile, int rows) {
+    const T* right = tile.right;
+    const ptrdiff_t column = tile.column;
+    const int columns = tile.columns;
+    while (rows > 0) {
+        const TileShape shape = tile_shape(rows);
+        for (int v = 0; v < tile.width; v += shape.vectors) {
+            tile.right = right + v * kLanes<T>;
+            tile.column = column + v * kLanes<T>;
+            tile.columns = columns - v * kLanes<T>;
+            run_tile_of(tile, shape.rows, least(shape.vectors, tile.width - v));
+        }
+        tile.left += shape.rows;
+        tile.out += shape.rows;
+        rows -= shape.rows;
+    }
+}
+
+template <class T> struct Product {
+    const T* const* left;
+    T* const* out;
+    int rows;
+    const T* bias = nullptr;
+    bool add = false;
+};
+
+// One panel of out (+)= left · packed + bias; its columns begin at `column` in each row of out.
+template <class T> void multiply_panel(const Packed<T>& packed, int panel, const Product<T>& product, ptrdiff_t column) {
+    const int width = packed.vectors(panel), columns = least(kPanelLanes<T>, packed.columns - panel * kPanelLanes<T>);
+    run_panel(Tile<T>{product.left, 1, packed.panel(panel), width, packed.depth, product.out, column, columns, product.bias, product.add},
+              product.rows);
+}
+
+// out (+)= left · packed + bias, in blocks of the depth so that a panel's block stays in the second-level cache.
+template <class T> void multiply(const Packed<T>& packed, const Product<T>& product, const T** shifted) {
+    for (int begin = 0; begin < packed.depth || begin == 0; begin += kDepth) {
+        for (int r = 0; r < product.rows; ++r) shifted[r] = product.left[r] + begin;
+        for (int panel = 0; panel < packed.panels(); ++panel) {
+            const int width = packed.vectors(panel), columns = least(kPanelLanes<T>, packed.columns - panel * kPanelLanes<T>);
+            const T* right = packed.panel(panel) + size_t(begin) * width * kLanes<T>;
+            run_panel(Tile<T>{shifted, 1, right, width, least(kDepth, packed.depth - begin), product.out, panel * kPanelLanes<T>, columns,
+                              begin ? nullptr : product.bias, begin || product.add}, product.rows);
+        }
+    }
+}
+
+template <class T, int... lane> struct Interleave {
+    static Vec<T> low(Vec<T> a, Vec<T> b) { return __builtin_shufflevector(a, b, (lane / 2 + lane % 2 * kLanes<T>)...); }
+    static Vec<T> high(Vec<T> a, Vec<T> b) { return __builtin_shufflevector(a, b, (lane / 2 + lane % 2 * kLanes<T> + kLanes<T> / 2)...); }
+};
+template <class T, int n, int... lane> struct MakeInterleave : MakeInterleave<T, n - 1, n - 1, lane...> {};
+template <class T, int... lane> struct MakeInterleave<T, 0, lane...> { using type = Interleave<T, lane...>; };
+
+// A square of vectors with rows and columns exchanged, by a network of perfect shuffles.
+template <class T> void transpose(Vec<T>* square) {
+    using Shuffle = typename MakeInterleave<T, kLanes<T>>::type;
+    constexpr int L = kLanes<T>;
+    for (int width = 1; width < L; width *= 2) {
+        Vec<T> next[L];
+        for (int i = 0; i < L / 2; ++i) {
+            next[2 * i] = Shuffle::low(square[i], square[i + L / 2]);
+            next[2 * i + 1] = Shuffle::high(square[i], square[i + L / 2]);
+        }
+        for (int i = 0; i < L; ++i) square[i] = next[i];
+    }
+}
+
+// Packs the transpose of a matrix (columns, depth) whose rows lie `stride` apart.
+template <class T> void pack_transposed(T* to, const T* from, ptrdiff_t stride, int columns, int depth) {
+    constexpr int L = kLanes<T>;
+    Packed<T> packed{to, columns, depth};
+    for (int panel = 0; panel < packed.panels(); ++panel) {
+        const int width = packed.vectors(panel);
+        T* at = to + size_t(panel) * kPanelLanes<T> * size_t(depth);
+        for (int v = 0; v < width; ++v) {
+            const int first = panel * kPanelLanes<T> + v * L;
+            for (int k = 0; k < depth; k += L) {
+                Vec<T> square[L];
+                for (int i = 0; i < L; ++i)
+                    square[i] = first + i < columns ? load(from + (first + i) * stride + k, depth - k) : Vec<T>{};
+                transpose<T>(square);
+                for (int i = 0; i < least(L, depth - k); ++i) store(at + (size_t(k + i) * width + v) * L, square[i]);
+            }
+        }
+    }
+}
+
+// Packs a matrix given by a pointer to each of its `depth` rows.
+template <class T> void pack_rows(T* to, const T* const* rows, ptrdiff_t column, int columns, int depth) {
+    constexpr int L = kLanes<T>;
+    Packed<T> packed{to, columns, depth};
+    for (int panel = 0; panel < packed.panels(); ++panel) {
+        const int width = packed.vectors(panel), first = panel * kPanelLanes<T>;
+        T* at = to + size_t(panel) * kPanelLanes<T> * size_t(depth);
+        for (int k = 0; k < depth; ++k)
+            for (int v = 0; v < width; ++v)
+                store(at + (size_t(k) * width + v) * L, load(rows[k] + column + first + v * L, columns - first - v * L));
+    }
+}
+
+// sums[n] (rows of `out`, `ld` apart) += Σ_k left[k][first + n] · right[k][0 … columns), for n in [begin, end).
+template <class T> struct Outer {
+    const T* const* left;   // a pointer for each of `count` steps
+    const T* const* right;  // likewise
+    int count;
+    ptrdiff_t first;  // the column of left that belongs to row 0 of out
+    int columns;
+    T* out;
+    ptrdiff_t stride;
+};
+
+inline constexpr int kStrip = 6;    // rows of out that are summed together
+inline constexpr int kSteps = 256;  // steps that are packed at a time
+
+template <class T> void pack_strip(T* to, const Outer<T>& outer, int from, int steps, int row, int rows) {
+    for (int k = 0; k < steps; ++k) {
+        const T* source = outer.left[from + k] + outer.first + row;
+        for (int r = 0; r < rows; ++r) to[k * kStrip + r] = source[r];
+    }
+}
+
+template <class T> void outer_products(const Outer<T>& outer, int begin, int end) {
+    const int strips = (end - begin + kStrip - 1) / kStrip;
+    Buffer<T> left(size_t(strips) * kStrip * kSteps), right(size_t(kSteps) * kPanelLanes<T>);
+    for (int from = 0; from < outer.count; from += kSteps) {
+        const int steps = least(kSteps, outer.count - from);
+        for (int s = 0; s < strips; ++s) {
+            const int row = begin + s * kStrip;
+            pack_strip<T>(left + size_t(s) * kStrip * kSteps, outer, from, steps, row, least(kStrip, end - row));
+        }
+        for (int column = 0; column < outer.columns; column += kPanelLanes<T>) {
+            const int columns = least(kPanelLanes<T>, outer.columns - column), width = (columns + kLanes<T> - 1) / kLanes<T>;
+            pack_rows<T>(right, outer.right + from, column, columns, steps);
+            for (int s = 0; s < strips; ++s) {
+                const int row = begin + s * kStrip, rows = least(kStrip, end - row);
+                const T* lefts[kStrip];
+                T* outs[kStrip];
+                for (int r = 0; r < rows; ++r) {
+                    lefts[r] = left + size_t(s) * kStrip * kSteps + r;
+                    outs[r] = outer.out + (row + r) * outer.stride;
+                }
+                run_panel(Tile<T>{lefts, kStrip, right, width, steps, outs, column, columns, nullptr, true}, rows);
+            }
+        }
+    }
+}
+
+}  // namespace carousel::CAROUSEL_TARGET

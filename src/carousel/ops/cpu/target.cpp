@@ -1,0 +1,66 @@
+// All cells for one instruction set: this file is compiled once for each.
+#include "backward.h"
+#include "forward.h"
+
+namespace carousel::CAROUSEL_TARGET {
+
+template <class T, int... n> struct Table {
+    static constexpr ForwardUnits<T> forward[] = {forward_as<T, Fixed<n>>..., forward_as<T, Any>};
+    static constexpr BackwardUnits<T> backward[] = {backward_as<T, Fixed<n>>..., backward_as<T, Any>};
+};
+inline constexpr int kCompiled = int(sizeof(kRows) / sizeof(kRows[0]));
+template <class T, int n, int... rows> struct MakeTable : MakeTable<T, n - 1, n - 1, rows...> {};
+template <class T, int... rows> struct MakeTable<T, 0, rows...> { using type = Table<T, rows...>; };
+template <class T> using Rows = typename MakeTable<T, kCompiled>::type;
+
+inline int instance(const Call& call) { return call.compiled < 0 ? kCompiled : call.compiled; }
+
+template <class T> void forward(const Call& call) {
+    Forward<T> shared(call, Rows<T>::forward[instance(call)]);
+    parallel(shared.loop.parts(), Forward<T>::run_part, &shared);
+}
+
+template <class T> void clear(const Call& call) {
+    const Layout layout(call.row, int(call.hidden));
+    const size_t hidden = size_t(call.hidden), output = size_t(call.output), batch = size_t(call.batch), sent = size_t(layout.sent);
+    const size_t read = recurrent(call.row, kInput) && call.row.input.recurrent == Recurrent::cell ? hidden : output;
+    auto zero = [](void* to, size_t count) { if (to && count) memset(to, 0, count * sizeof(T)); };
+    if (!call.accumulate) {
+        zero(call.grad_W, size_t(layout.rows) * size_t(call.inputs));
+        zero(call.grad_b, size_t(layout.rows));
+        zero(call.grad_R, size_t(layout.recurrent_rows) * read);
+        zero(call.grad_p, size_t(layout.peepholes) * hidden);
+        zero(call.grad_G, sent * sent);
+        zero(call.grad_P, output * hidden);
+        zero(call.grad_fresh_hidden, batch * output);
+        zero(call.grad_fresh_cell, batch * hidden);
+        zero(call.grad_fresh_gates, batch * sent);
+    }
+    zero(call.grad_initial_hidden, batch * output);
+    zero(call.grad_initial_cell, batch * hidden);
+    zero(call.grad_initial_gates, batch * sent);
+}
+
+template <class T> void backward(const Call& call) {
+    clear<T>(call);
+    Backward<T> shared(call, Rows<T>::backward[instance(call)]);
+    parallel(shared.loop.parts(), Backward<T>::run_part, &shared);
+    const double work = 2.0 * double(call.time) * double(call.batch) * shared.loop.layout.rows * double(call.inputs + call.output);
+    parallel(work < 4e6 ? 1 : most(1, call.threads), Backward<T>::run_weights, &shared);
+    shared.finish();
+}
+
+template <class T> void squash_all(Squash kind, const void* from, void* to, int64_t count) {
+    for (int64_t at = 0; at < count; at += kLanes<T>) {
+        const int n = int(count - at < kLanes<T> ? count - at : kLanes<T>);
+        store(static_cast<T*>(to) + at, squash<T>(kind, load(static_cast<const T*>(from) + at, n)), n);
+    }
+}
+
+#define CAROUSEL_TEXT_(name) #name
+#define CAROUSEL_TEXT(name) CAROUSEL_TEXT_(name)
+extern const Target target;
+const Target target{CAROUSEL_TEXT(CAROUSEL_TARGET), {forward<float>, forward<double>}, {backward<float>, backward<double>},
+                    {squash_all<float>, squash_all<double>}};
+
+}  // namespace carousel::CAROUSEL_TARGET
