@@ -1,7 +1,7 @@
 # One entry for everything. `make demo` and `make test` set up what they need; CI calls `make test`.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: install check format test demo bench papers docs golden clean
+.PHONY: install check format test sanitize demo bench papers docs golden clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -10,12 +10,33 @@ RECENT = import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$python -c '$(RECENT)' 2>/dev/null && echo $$python && break; done)
 
-install: $(INSTALLED)
+# The kernels are built beside their sources, and again when one of these changes; without a compiler there are none.
+KERNELS := build/kernels/.installed
+KERNEL_SOURCES := CMakeLists.txt $(wildcard src/carousel/ops/cpu/*.cpp src/carousel/ops/cpu/*.h src/carousel/cells/*.py)
+COMPILER := $(firstword $(foreach name,$(CXX) c++ clang++,$(shell command -v $(name))))
+CMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" cmake
+CONFIGURE = -S . -G Ninja -DCMAKE_CXX_COMPILER=$(COMPILER) -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+export CMAKE_BUILD_PARALLEL_LEVEL ?= 2
+
+install: $(INSTALLED) $(KERNELS)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "carousel needs Python 3.11 or newer; say where it is: make PYTHON=..."; exit 1; }
+	rm -rf build
 	$(PYTHON) -m venv .venv
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[all,test,dev]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[all,test,dev]' \
+		--config-settings editable.mode=inplace --config-settings wheel.cmake=false
+	@touch $@
+
+$(KERNELS): $(INSTALLED) $(KERNEL_SOURCES)
+	@mkdir -p $(@D)
+ifeq ($(COMPILER),)
+	@echo "no C++ compiler: carousel runs without its kernels"
+else
+	$(CMAKE) $(CONFIGURE) -B $(@D) --log-level=WARNING
+	$(CMAKE) --build $(@D)
+	$(CMAKE) --install $(@D) --prefix src
+endif
 	@touch $@
 
 check: install
@@ -30,6 +51,23 @@ format: install
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+# The kernels' tests under the sanitizers, on a copy of the package that holds a build with each. No .pth file is read
+# (-S), so that the copy is what is imported.
+sanitize: sanitize-address,undefined sanitize-thread
+
+sanitize-%: install
+	rm -rf build/$@ && mkdir -p build/$@/site && cp -r src/carousel build/$@/site
+	$(CMAKE) $(CONFIGURE) -B build/$@ --log-level=WARNING -DCAROUSEL_SANITIZE=$*
+	$(CMAKE) --build build/$@
+	$(CMAKE) --install build/$@ --prefix build/$@/site
+	LD_PRELOAD="$(foreach name,$(RUNTIMES_$*),$(shell $(COMPILER) -print-file-name=$(name)))" OMP_NUM_THREADS=2 \
+		ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1 \
+		PYTHONPATH=build/$@/site:$(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		$(BIN)/python -S -m pytest -p no:cacheprovider -q tests/ops/cpu
+
+RUNTIMES_address,undefined := libasan.so libubsan.so libstdc++.so
+RUNTIMES_thread := libtsan.so libstdc++.so
 
 demo: install
 	$(BIN)/carousel fit forecast src/carousel/data/sets/co2_weekly.csv --target ppm --horizon 26 \
