@@ -66,7 +66,9 @@ template <class T, int R, int V> void run_tile(const Tile<T>& tile) {
             for (int v = 0; v < V; ++v) sum[r][v] += a * b[v];
         }
     }
+#pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
         for (int v = 0; v < V; ++v) {
             const int n = tile.columns - v * L;
             if (n <= 0) break;

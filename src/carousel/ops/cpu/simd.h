@@ -43,7 +43,8 @@ template <class T> struct VectorOf {
 template <class T> using Vec = typename VectorOf<T>::aligned;
 template <class T> using Bits = typename VectorOf<typename BitsOf<T>::type>::aligned;
 
-template <class T> inline Vec<T> broadcast(T value) { return Vec<T>{} + value; }
+// value - 0 is value, whatever its sign: the compiler drops the subtraction, as it could not drop value + 0.
+template <class T> inline Vec<T> broadcast(T value) { return value - Vec<T>{}; }
 
 // Keeps a broadcast in a register: without it the compiler repeats the load in every multiplication that uses it.
 template <class V> inline void pin(V& value) {

@@ -32,10 +32,10 @@ template <class T, class R> struct Equations {
     }
 };
 
-template <class T, class R> inline void forward_lanes(const R& r, const ForwardRow<T>& s, int u, int n) {
+template <class T, class R> [[gnu::always_inline]] inline void forward_lanes(const R& r, const ForwardRow<T>& s, int u, int n) {
     const Equations<T, R> cell{r};
     const Vec<T> old = load(s.previous + u, n);
-    auto learn = [&](int g, Vec<T> seen) {
+    auto learn = [&](int g, Vec<T> seen) __attribute__((always_inline)) {
         if (!learned(r.row, g)) return Vec<T>{};
         Vec<T> pre = load(s.pre[g] + u, n);
         if (recurrent(r.row, g) || sends(r.row, g)) pre += load(s.product[g] + u);
@@ -72,7 +72,7 @@ template <class T> struct BackwardRow {
     T* output;  // o ⊙ squash(c), wanted by a projection's gradient; or null
 };
 
-template <class T, class R> inline void backward_lanes(const R& r, const BackwardRow<T>& s, int u, int n) {
+template <class T, class R> [[gnu::always_inline]] inline void backward_lanes(const R& r, const BackwardRow<T>& s, int u, int n) {
     const Equations<T, R> cell{r};
     const Vec<T> one = broadcast(T(1)), old = load(s.previous + u, n), c = load(s.cell + u, n);
     auto kept = [&](int g) { return learned(r.row, g) ? load(s.gate[g] + u, n) : one; };
@@ -81,7 +81,7 @@ template <class T, class R> inline void backward_lanes(const R& r, const Backwar
     Vec<T> dh = load(s.hidden[0] + u, n), back{};
     if (s.hidden[1]) dh += load(s.hidden[1] + u, n);
     Vec<T> dc = load(s.carry + u, n) + dh * o * slope<T>(r.row.squash, out);
-    auto learn = [&](int g, Vec<T> d, Vec<T> value, Vec<T> seen, Vec<T>& into) {
+    auto learn = [&](int g, Vec<T> d, Vec<T> value, Vec<T> seen, Vec<T>& into) __attribute__((always_inline)) {
         if (!learned(r.row, g)) return;
         if (sends(r.row, g) && s.sent[g]) d += load(s.sent[g] + u, n);
         const Vec<T> e = d * slope<T>(gate_of(r.row, g).squash, value);
