@@ -1,7 +1,6 @@
 // The recurrence, backwards: first the loop, a thread for its sequences; then the weights' gradients, a thread for its rows.
 #pragma once
 #include "loop.h"
-#include "step.h"
 
 namespace carousel::CAROUSEL_TARGET {
 
@@ -15,12 +14,15 @@ template <class T> struct Backward {
     Loop<T> loop;
     BackwardUnits<T> units;
     Packed<T> input, projection, products[kSources];
-    Buffer<T> packed, grad_peephole, grad_hidden, gated;
+    Buffer<T> packed, grad_peephole, grad_norm_recurrent, grad_norm_cell, grad_hidden, gated, dropped[kFromGates];
 
     Backward(const Call& call, BackwardUnits<T> of_row)
-        : loop(call), units(of_row), packed(packed_size()), grad_peephole(peephole_size()), grad_hidden(projected() * size_t(loop.output)),
-          gated(projected() * size_t(loop.hidden)) {
+        : loop(call), units(of_row), packed(packed_size()), grad_peephole(peephole_size()),
+          grad_norm_recurrent(norm_size(loop.layout.recurrent_rows)), grad_norm_cell(norm_size(loop.hidden)), grad_hidden(projected() * size_t(loop.output)),
+          gated(projected() * size_t(loop.hidden)), dropped{Buffer<T>(dropped_size(kFromHidden)), Buffer<T>(dropped_size(kFromCell))} {
         grad_peephole.zero(peephole_size());
+        grad_norm_recurrent.zero(norm_size(loop.layout.recurrent_rows));
+        grad_norm_cell.zero(norm_size(loop.hidden));
         pack();
     }
     int depth(int source) const {
@@ -34,6 +36,10 @@ template <class T> struct Backward {
 
 private:
     size_t projected() const { return loop.call.P ? size_t(loop.time) * size_t(loop.batch) : 0; }
+    size_t norm_size(int units) const { return loop.call.row.norm == Norm::none ? 0 : 2 * size_t(loop.batch) * size_t(units); }
+    size_t dropped_size(int source) const {
+        return loop.call.drop_hidden && depth(source) ? size_t(loop.time) * size_t(loop.batch) * size_t(loop.source_width(source)) : 0;
+    }
     size_t peephole_size() const { return size_t(loop.batch) * size_t(loop.layout.peepholes) * size_t(loop.hidden); }
     size_t packed_size() const {
         size_t size = loop.call.grad_x ? Packed<T>::size(int(loop.call.inputs), loop.layout.rows) : 0;
@@ -75,16 +81,19 @@ template <class T> struct BackwardThread {
     const Call& call;
     const Layout& layout;
     Share<T> share;
+    const bool general;
+    General<T> path;
     const int width[kSources];  // of a carried gradient, padded to whole vectors
-    Buffer<T> carry[kSources], compact[kSources], grad_gated;
+    Buffer<T> carry[kSources], compact[kSources], grad_gated, total, kept, product;
     Buffer<const T*> left, shifted;
     Buffer<T*> out;
 
     BackwardThread(const Backward<T>& of, int part, int parts)
         : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), share(of.loop, part, parts),
-          width{padded(loop.output, kLanes<T>), padded(loop.hidden, kLanes<T>), padded(layout.sent, kLanes<T>)},
+          general(loop.general()), path(call.row, layout, loop.hidden), width{padded(loop.output, kLanes<T>), padded(loop.hidden, kLanes<T>), padded(layout.sent, kLanes<T>)},
           carry{rows_of(width[0]), rows_of(width[1]), rows_of(width[2])},
           compact{rows_of(of.depth(0)), rows_of(of.depth(1)), rows_of(of.depth(2))}, grad_gated(rows_of(call.P ? width[1] : 0)),
+          total(rows_of(general ? width[0] : 0)), kept(rows_of(general ? width[0] : 0)), product(rows_of(call.drop_hidden ? most(width[0], width[1]) : 0)),
           left(size_t(share.count)), shifted(size_t(share.count)), out(size_t(share.count)) {}
 
     void run() {
@@ -101,12 +110,18 @@ private:
         const int active = share.active(t);
         for (int r = 0; r < active; ++r)
             if (loop.last(t, share.rows[r])) begin(r);
+        if (call.zoneout_hidden)
+            for (int r = 0; r < active; ++r) zone_in(t, r);
         if (call.P) project(t, active);
         for (int r = 0; r < active; ++r) advance(t, r);
+        if (call.norm_recurrent)
+            for (int r = 0; r < active; ++r) normalize_back(t, r);
         for (int source = 0; source < kSources; ++source)
             if (shared.products[source].depth) multiply_back(source, t, active);
         if (layout.recurrent_rows == 0 || !shared.products[kFromHidden].depth)
             for (int r = 0; r < active; ++r) memset(row(carry[kFromHidden], kFromHidden, r), 0, size_t(width[kFromHidden]) * sizeof(T));
+        if (call.zoneout_hidden)
+            for (int r = 0; r < active; ++r) zone_out(r);
         if (call.grad_x) look_back(t, active);
         for (int r = 0; r < active; ++r) leave(t, r);
     }
@@ -124,14 +139,31 @@ private:
     const T* grad_output(int t, int b) const {
         return call.grad_outputs ? as<T>(call.grad_outputs) + t * call.grad_outputs_stride.time + b * call.grad_outputs_stride.batch : loop.zeros.data;
     }
+    // Parts the gradient of h_t: what zoneout took from the step before, and what the step made.
+    void zone_in(int t, int r) {
+        const int b = share.rows[r];
+        const T *mask = loop.zoneout_hidden(t, b), *one = grad_output(t, b);
+        T *other = row(carry[kFromHidden], kFromHidden, r), *made = row(total, kFromHidden, r), *stayed = row(kept, kFromHidden, r);
+        for (int u = 0; u < loop.output; ++u) {
+            const T d = one[u] + other[u];
+            made[u] = d - d * mask[u];
+            stayed[u] = d * mask[u];
+        }
+        memset(other, 0, size_t(width[kFromHidden]) * sizeof(T));
+    }
+    void zone_out(int r) {
+        T* to = row(carry[kFromHidden], kFromHidden, r);
+        for (int u = 0; u < loop.output; ++u) to[u] += row(kept, kFromHidden, r)[u];
+    }
+    const T* grad_made(int t, int r) const { return call.zoneout_hidden ? row(total, kFromHidden, r) : grad_output(t, share.rows[r]); }
     // The gradient of what a projection reads, from that of what it gives.
     void project(int t, int active) {
         for (int r = 0; r < active; ++r) {
             const int b = share.rows[r];
-            T* total = shared.grad_hidden + loop.cell_at(t, b) * size_t(loop.output);
-            const T *one = grad_output(t, b), *other = row(carry[kFromHidden], kFromHidden, r);
-            for (int u = 0; u < loop.output; ++u) total[u] = one[u] + other[u];
-            left[r] = total;
+            T* sum = shared.grad_hidden + loop.cell_at(t, b) * size_t(loop.output);
+            const T *one = grad_made(t, r), *other = row(carry[kFromHidden], kFromHidden, r);
+            for (int u = 0; u < loop.output; ++u) sum[u] = one[u] + other[u];
+            left[r] = sum;
             out[r] = row(grad_gated, kFromCell, r);
         }
         multiply(shared.projection, Product<T>{left, out, active}, shifted.data);
@@ -151,28 +183,65 @@ private:
         }
         s.previous = loop.cell_before(t, b);
         s.cell = loop.cell_row(t, b);
-        s.hidden[0] = call.P ? row(grad_gated, kFromCell, r) : grad_output(t, b);
+        s.hidden[0] = call.P ? row(grad_gated, kFromCell, r) : grad_made(t, r);
         s.hidden[1] = call.P ? nullptr : row(carry[kFromHidden], kFromHidden, r);
         s.carry = row(carry[kFromCell], kFromCell, r);
         s.output = call.P ? shared.gated + loop.cell_at(t, b) * size_t(loop.hidden) : nullptr;
-        shared.units(call.row, s, loop.hidden);
+        if (!general) return shared.units(call.row, s, loop.hidden);
+        Extras<T> extras = loop.extras(t, b);
+        extras.grad_norm_cell = shared.grad_norm_cell + 2 * size_t(b) * size_t(loop.hidden);
+        path.backward(s, extras);
+        if (call.drop_hidden) drop(t, b);
+    }
+    // What R read in this step, for the gradient of R.
+    void drop(int t, int b) {
+        for (int source = kFromHidden; source < kFromGates; ++source) {
+            if (!shared.depth(source)) continue;
+            const T *from = source == kFromHidden ? loop.hidden_before(t, b) : loop.cell_before(t, b), *mask = loop.drop_hidden(t, b);
+            T* to = shared.dropped[source] + loop.cell_at(t, b) * size_t(loop.source_width(source));
+            for (int u = 0; u < loop.source_width(source); ++u) to[u] = from[u] * mask[u];
+        }
+    }
+    // From the gradient of the normalised products to that of the products, over what was saved of them.
+    void normalize_back(int t, int r) {
+        const int b = share.rows[r], count = layout.recurrent_rows;
+        T* hat = as<T>(call.normalized) + loop.cell_at(t, b) * size_t(count);
+        T* grads = shared.grad_norm_recurrent + 2 * size_t(b) * size_t(count);
+        Buffer<T> d{size_t(count)};
+        for (int g = 0; g < kGates; ++g)
+            if (layout.recurrent_at[g] >= 0)
+                memcpy(d + layout.recurrent_at[g], grad_row(t, b) + layout.rows_at[g], size_t(layout.units[g]) * sizeof(T));
+        for (int u = 0; u < count; ++u) {
+            grads[u] += d[u] * hat[u];
+            grads[count + u] += d[u];
+            d[u] *= as<T>(call.norm_recurrent)[u];
+        }
+        normalized_backward<T>(d, hat, as<T>(call.deviation)[loop.cell_at(t, b)], count);
+        memcpy(hat, d, size_t(count) * sizeof(T));
     }
     // The gradient of what a product read, from the gates' gradients; c has one of its own already.
     void multiply_back(int source, int t, int active) {
         for (int r = 0; r < active; ++r) {
             left[r] = gathered(source, t, r);
-            out[r] = row(carry[source], source, r);
+            out[r] = row(masked(source) ? product : carry[source], source, r);
         }
-        multiply(shared.products[source], Product<T>{left, out, active, nullptr, source == kFromCell}, shifted.data);
+        multiply(shared.products[source], Product<T>{left, out, active, nullptr, source == kFromCell && !masked(source)}, shifted.data);
+        for (int r = 0; r < active && masked(source); ++r) {
+            const T *mask = loop.drop_hidden(t, share.rows[r]), *from = row(product, source, r);
+            T* to = row(carry[source], source, r);
+            for (int u = 0; u < loop.source_width(source); ++u) to[u] = from[u] * mask[u] + (source == kFromCell ? to[u] : T(0));
+        }
     }
+    bool masked(int source) const { return call.drop_hidden && source != kFromGates; }
     const T* gathered(int source, int t, int r) const {
-        const T* grad = grad_row(t, share.rows[r]);
-        if (shared.depth(source) == layout.rows) return grad;
+        const bool normalized = call.norm_recurrent && source != kFromGates;
+        const T* grad = normalized ? as<T>(call.normalized) + loop.cell_at(t, share.rows[r]) * size_t(layout.recurrent_rows) : grad_row(t, share.rows[r]);
+        if (shared.depth(source) == (normalized ? layout.recurrent_rows : layout.rows)) return grad;
         T* to = compact[source] + size_t(r) * size_t(shared.depth(source));
         T* at = to;
         for (int g = 0; g < kGates; ++g) {
             if (!loop.reads(source, g)) continue;
-            memcpy(at, grad + layout.rows_at[g], size_t(layout.units[g]) * sizeof(T));
+            memcpy(at, grad + (normalized ? layout.recurrent_at[g] : layout.rows_at[g]), size_t(layout.units[g]) * sizeof(T));
             at += layout.units[g];
         }
         return to;
@@ -235,8 +304,8 @@ template <class T> struct WeightGradients {
             list(reads, [&](int t, int b) { return loop.x_row(t, b); });
             add_outer(grads, 0, layout.rows, as<T>(call.grad_W), int(call.inputs));
         }
-        if (call.grad_R) recurrent();
         if (call.grad_G) gates();
+        if (call.grad_R) recurrent();
         if (call.grad_P) {
             list(grads, [&](int t, int b) { return shared.grad_hidden + loop.cell_at(t, b) * size_t(loop.output); });
             list(reads, [&](int t, int b) { return shared.gated + loop.cell_at(t, b) * size_t(loop.hidden); });
@@ -255,17 +324,24 @@ private:
     void add_outer(const T* const* left, ptrdiff_t first, int rows, T* to, int columns, int of = 0) {
         outer_products(Outer<T>{left, reads, count, first, columns, to, of ? of : columns}, share(rows, part), share(rows, part + 1));
     }
+    const T* read(int source, int t, int b) const {
+        if (call.drop_hidden) return shared.dropped[source] + loop.cell_at(t, b) * size_t(loop.source_width(source));
+        return source == kFromHidden ? loop.hidden_before(t, b) : loop.cell_before(t, b);
+    }
     void recurrent() {
+        const int* at = call.norm_recurrent ? layout.recurrent_at : layout.rows_at;
+        if (call.norm_recurrent)
+            list(grads, [&](int t, int b) { return as<T>(call.normalized) + loop.cell_at(t, b) * size_t(layout.recurrent_rows); });
         for (int source = kFromHidden; source <= kFromCell; ++source) {
             if (!shared.depth(source)) continue;
-            list(reads, [&](int t, int b) { return source == kFromHidden ? loop.hidden_before(t, b) : loop.cell_before(t, b); });
+            list(reads, [&](int t, int b) { return read(source, t, b); });
             const int columns = loop.source_width(source);
             for (int g = 0; g < kGates;) {
                 if (!loop.reads(source, g)) { ++g; continue; }
                 const int begin = g;
                 int rows = 0;
                 for (; g < kGates && (loop.reads(source, g) || layout.rows_at[g] < 0); ++g) rows += layout.rows_at[g] < 0 ? 0 : layout.units[g];
-                add_outer(grads, layout.rows_at[begin], rows, as<T>(call.grad_R) + ptrdiff_t(layout.recurrent_at[begin]) * columns, columns);
+                add_outer(grads, at[begin], rows, as<T>(call.grad_R) + ptrdiff_t(layout.recurrent_at[begin]) * columns, columns);
             }
         }
     }
@@ -299,13 +375,15 @@ template <class T> void Backward<T>::run_part(void* self, int part, int parts) {
 template <class T> void Backward<T>::run_weights(void* self, int part, int parts) {
     WeightGradients<T>(*static_cast<Backward*>(self), part, parts).run();
 }
-// Peepholes' gradients, kept by sequence, summed in the order of the batch.
+// Gradients that were kept by sequence, summed in the order of the batch.
 template <class T> void Backward<T>::finish() {
-    if (!loop.call.grad_p) return;
-    T* total = as<T>(loop.call.grad_p);
-    const int count = loop.layout.peepholes * loop.hidden;
-    for (int b = 0; b < loop.batch; ++b)
-        for (int u = 0; u < count; ++u) total[u] += grad_peephole[size_t(b) * size_t(count) + size_t(u)];
+    auto add = [&](void* to, const T* from, int count) {
+        for (int b = 0; to && b < loop.batch; ++b)
+            for (int u = 0; u < count; ++u) as<T>(to)[u] += from[size_t(b) * size_t(count) + size_t(u)];
+    };
+    add(loop.call.grad_p, grad_peephole, loop.layout.peepholes * loop.hidden);
+    add(loop.call.grad_norm_recurrent, grad_norm_recurrent, 2 * loop.layout.recurrent_rows);
+    add(loop.call.grad_norm_cell, grad_norm_cell, 2 * loop.hidden);
 }
 
 }  // namespace carousel::CAROUSEL_TARGET

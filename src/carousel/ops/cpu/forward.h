@@ -1,7 +1,6 @@
 // The recurrence, forwards: one thread carries its sequences through all steps and waits for nobody.
 #pragma once
 #include "loop.h"
-#include "step.h"
 
 namespace carousel::CAROUSEL_TARGET {
 
@@ -22,6 +21,11 @@ template <class T> struct Forward {
     Forward(const Call& call, ForwardUnits<T> of_row) : loop(call), units(of_row), packed(packed_size()) { pack(); }
 
     void run(int part, int parts);
+    bool reads_any(int source) const {
+        for (int g = 0; g < kGates; ++g)
+            if (loop.reads(source, g)) return true;
+        return false;
+    }
     static void run_part(void* self, int part, int parts) { static_cast<Forward*>(self)->run(part, parts); }
 
 private:
@@ -58,21 +62,27 @@ template <class T> struct ForwardThread {
     const Call& call;
     const Layout& layout;
     Share<T> share;
-    const int width, chunk_steps;
-    Buffer<T> products, ahead, cells, sent, gated;
-    Buffer<const T*> left[kSources], shifted;
+    const bool general;
+    const int width, chunk_steps;  // units that are multiplied before the step is taken; steps computed ahead
+    General<T> path;
+    Buffer<T> products, ahead, cells, sent, gated, dropped[kFromGates];
+    Buffer<T> joined;
+    Buffer<const T*> left[kSources], shifted, before;  // before: h of the step before, whole
     Buffer<T*> out;
     Buffer<ForwardRow<T>> rows;
 
     ForwardThread(const Forward<T>& of, int part, int parts)
         : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), share(of.loop, part, parts),
-          width(kPanelLanes<T>), chunk_steps(most(1, int(kChunk) / most(1, share.count))),
+          general(loop.general()), width(general ? padded(loop.hidden, kPanelLanes<T>) : kPanelLanes<T>), chunk_steps(most(1, int(kChunk) / most(1, share.count))),
+          path(call.row, layout, loop.hidden),
           products(size_t(kGates) * size_t(share.count) * size_t(width)),
           ahead(call.x && !call.training ? size_t(chunk_steps) * size_t(share.count) * size_t(layout.rows) : 0),
           cells(call.training ? 0 : 2 * size_t(share.count) * size_t(loop.hidden)), sent(2 * size_t(share.count) * size_t(layout.sent)),
           gated(call.P ? size_t(share.count) * size_t(loop.hidden) : 0),
-          left{Buffer<const T*>(size_t(share.count)), Buffer<const T*>(size_t(share.count)), Buffer<const T*>(size_t(share.count))},
-          shifted(size_t(chunk_steps) * size_t(share.count) * 2), out(size_t(chunk_steps) * size_t(share.count)), rows(size_t(share.count)) {}
+          dropped{Buffer<T>(call.drop_hidden ? size_t(share.count) * size_t(loop.output) : 0),
+                  Buffer<T>(call.drop_hidden ? size_t(share.count) * size_t(loop.hidden) : 0)},
+          joined(size_t(layout.recurrent_rows)), left{Buffer<const T*>(size_t(share.count)), Buffer<const T*>(size_t(share.count)), Buffer<const T*>(size_t(share.count))},
+          shifted(size_t(chunk_steps) * size_t(share.count) * 2), before(size_t(share.count)), out(size_t(chunk_steps) * size_t(share.count)), rows(size_t(share.count)) {}
 
     void run() {
         for (int from = 0; from < loop.time; from += chunk_steps) {
@@ -107,11 +117,12 @@ private:
     T* sent_row(int t, int r) const { return sent + (size_t(t & 1) * size_t(share.count) + size_t(r)) * size_t(layout.sent); }
 
     void prepare(int t, int step, int r) {
-        const int b = share.rows[r], before = loop.before(t);
+        const int b = share.rows[r], earlier = loop.before(t);
         const T* const states[] = {loop.start(kFromHidden, t, b), loop.start(kFromCell, t, b), loop.start(kFromGates, t, b)};
-        left[kFromHidden][r] = states[kFromHidden] ? states[kFromHidden] : loop.output_row(before, b);
-        left[kFromCell][r] = states[kFromCell] ? states[kFromCell] : cell_row(before, r);
-        left[kFromGates][r] = states[kFromGates] ? states[kFromGates] : sent_row(before, r);
+        left[kFromHidden][r] = states[kFromHidden] ? states[kFromHidden] : loop.output_row(earlier, b);
+        before[r] = left[kFromHidden][r];
+        left[kFromCell][r] = states[kFromCell] ? states[kFromCell] : cell_row(earlier, r);
+        left[kFromGates][r] = states[kFromGates] ? states[kFromGates] : sent_row(earlier, r);
         ForwardRow<T>& row = rows[r];
         const T* pre = call.x ? ahead_row(t, step, r) : as<T>(call.gates) + loop.cell_at(t, b) * size_t(layout.rows);
         T* kept = call.training ? as<T>(call.activations) + loop.cell_at(t, b) * size_t(layout.rows) : nullptr;
@@ -129,43 +140,90 @@ private:
     void step(int t, int step) {
         const int active = share.active(t);
         for (int r = 0; r < active; ++r) prepare(t, step, r);
-        for (int u = 0, panel = 0; u < loop.hidden; u += width, ++panel) {
-            multiply_gates(panel, active);
-            for (int r = 0; r < active; ++r) advance(rows[r], r, active, u);
-        }
-        if (call.P && active) {
-            for (int r = 0; r < active; ++r) {
-                out[r] = loop.output_row(t, share.rows[r]);
-                left[kFromHidden][r] = rows[r].hidden;
+        if (general) advance_general(t, active);
+        else
+            for (int u = 0, panel = 0; u < loop.hidden; u += width, ++panel) {
+                multiply_gates(kFromHidden, kSources, panel, 0, active);
+                for (int r = 0; r < active; ++r) advance(rows[r], r, u);
             }
-            multiply(shared.projection, Product<T>{left[kFromHidden], out, active}, shifted.data);
-        }
+        if (call.P) project(t, active);
         for (int r = 0; r < active; ++r) keep(t, r);
     }
-    void multiply_gates(int panel, int active) {
+    void project(int t, int active) {
+        for (int r = 0; r < active; ++r) {
+            out[r] = loop.output_row(t, share.rows[r]);
+            shifted[r] = rows[r].hidden;
+        }
+        multiply(shared.projection, Product<T>{shifted, out, active}, shifted + share.count);
+        if (call.zoneout_hidden)
+            for (int r = 0; r < active; ++r) zone_out(t, r, out[r]);
+    }
+    T* product(int g, int r) const { return products + (size_t(g) * size_t(share.count) + size_t(r)) * size_t(width); }
+    // The products of the sources [begin, end) with one panel of every gate.
+    void multiply_gates(int begin, int end, int panel, ptrdiff_t column, int active) {
         for (int g = 0; g < kGates; ++g) {
             bool add = false;
-            for (int r = 0; r < active; ++r) out[r] = products + (size_t(g) * size_t(share.count) + size_t(r)) * size_t(width);
-            for (int source = 0; source < kSources; ++source) {
+            for (int source = 0; source < end; ++source) {
                 if (!loop.reads(source, g)) continue;
-                multiply_scratch(shared.products[source][g], panel, Product<T>{left[source], out, active, nullptr, add});
+                const Packed<T>& packed = shared.products[source][g];
+                if (source >= begin && panel < packed.panels()) {
+                    const int vectors = packed.vectors(panel);
+                    for (int r = 0; r < active; ++r) out[r] = product(g, r);
+                    run_panel(Tile<T>{left[source], 1, packed.panel(panel), vectors, packed.depth, out, column, vectors * kLanes<T>, nullptr, add}, active);
+                }
                 add = true;
             }
         }
     }
-    void multiply_scratch(const Packed<T>& packed, int panel, const Product<T>& product) {
-        const int vectors = packed.vectors(panel);
-        run_panel(Tile<T>{product.left, 1, packed.panel(panel), vectors, packed.depth, product.out, 0, vectors * kLanes<T>, nullptr, product.add},
-                  product.rows);
+    void advance_general(int t, int active) {
+        if (call.drop_hidden) drop(t, active);
+        for (int panel = 0; panel * kPanelLanes<T> < loop.hidden; ++panel) multiply_gates(kFromHidden, kFromGates, panel, panel * kPanelLanes<T>, active);
+        if (call.norm_recurrent)
+            for (int r = 0; r < active; ++r) normalize(t, r);
+        for (int panel = 0; panel * kPanelLanes<T> < loop.hidden; ++panel) multiply_gates(kFromGates, kSources, panel, panel * kPanelLanes<T>, active);
+        for (int r = 0; r < active; ++r) {
+            for (int g = 0; g < kGates; ++g) rows[r].product[g] = product(g, r);
+            path.forward(rows[r], loop.extras(t, share.rows[r]));
+            if (call.zoneout_hidden && !call.P) zone_out(t, r, rows[r].hidden);
+        }
     }
-    void advance(const ForwardRow<T>& whole, int r, int, int u) {
+    // What R reads, with some of it dropped.
+    void drop(int t, int active) {
+        for (int source = kFromHidden; source < kFromGates; ++source)
+            for (int r = 0; r < active && shared.reads_any(source); ++r) {
+                const T *mask = loop.drop_hidden(t, share.rows[r]), *from = left[source][r];
+                T* to = dropped[source] + size_t(r) * size_t(loop.source_width(source));
+                for (int u = 0; u < loop.source_width(source); ++u) to[u] = from[u] * mask[u];
+                left[source][r] = to;
+            }
+    }
+    // Layer norm over all that recurs into a sequence's gates.
+    void normalize(int t, int r) {
+        const size_t at = loop.cell_at(t, share.rows[r]);
+        Buffer<T>& hat = joined;
+        for (int g = 0; g < kGates; ++g)
+            if (layout.recurrent_at[g] >= 0) memcpy(hat + layout.recurrent_at[g], product(g, r), size_t(layout.units[g]) * sizeof(T));
+        const Moments<T> moments(hat, layout.recurrent_rows);
+        for (int u = 0; u < layout.recurrent_rows; ++u) hat[u] = (hat[u] - moments.mean) * moments.scale;
+        const T *gain = as<T>(call.norm_recurrent), *bias = gain + layout.recurrent_rows;
+        for (int g = 0; g < kGates; ++g)
+            for (int u = 0, v = layout.recurrent_at[g]; v >= 0 && u < layout.units[g]; ++u) product(g, r)[u] = hat[v + u] * gain[v + u] + bias[v + u];
+        if (!call.training) return;
+        memcpy(as<T>(call.normalized) + at * size_t(layout.recurrent_rows), hat, size_t(layout.recurrent_rows) * sizeof(T));
+        as<T>(call.deviation)[at] = moments.scale;
+    }
+    void zone_out(int t, int r, T* hidden) {
+        const T *mask = loop.zoneout_hidden(t, share.rows[r]), *old = before[r];
+        for (int u = 0; u < loop.output; ++u) hidden[u] += mask[u] * (old[u] - hidden[u]);
+    }
+    void advance(const ForwardRow<T>& whole, int r, int u) {
         ForwardRow<T> part = whole;
         for (int g = 0; g < kGates; ++g) {
             if (layout.rows_at[g] < 0) continue;
             part.pre[g] += u;
             part.gate[g] = part.gate[g] ? part.gate[g] + u : nullptr;
             part.peephole[g] = part.peephole[g] ? part.peephole[g] + u : nullptr;
-            part.product[g] = products + (size_t(g) * size_t(share.count) + size_t(r)) * size_t(width);
+            part.product[g] = product(g, r);
         }
         part.previous += u;
         part.cell += u;

@@ -2,6 +2,7 @@
 #pragma once
 #include "call.h"
 #include "cell.h"
+#include "general.h"
 #include "matmul.h"
 #include "threads.h"
 
@@ -68,6 +69,18 @@ template <class T> struct Loop {
     }
     const T* peephole(int g) const { return layout.peephole[g] < 0 ? nullptr : as<T>(call.p) + layout.peephole[g] * hidden; }
     const T* x_row(int t, int b) const { return as<T>(call.x) + t * call.x_stride.time + b * call.x_stride.batch; }
+
+    // Whether a step needs the general path: whole rows of units, in several passes.
+    bool general() const {
+        return call.row.block > 1 || call.row.norm != Norm::none || call.zoneout_hidden || call.zoneout_cell || call.drop_hidden || call.drop_candidate;
+    }
+    const T* masked(void* mask, Stride stride, int t, int b) const { return mask ? as<T>(mask) + t * stride.time + b * stride.batch : nullptr; }
+    const T* zoneout_hidden(int t, int b) const { return masked(call.zoneout_hidden, call.zoneout_hidden_stride, t, b); }
+    const T* drop_hidden(int t, int b) const { return masked(call.drop_hidden, call.drop_hidden_stride, t, b); }
+    Extras<T> extras(int t, int b) const {
+        return {as<T>(call.norm_cell), masked(call.zoneout_cell, call.zoneout_cell_stride, t, b),
+                masked(call.drop_candidate, call.drop_candidate_stride, t, b), nullptr};
+    }
 
     // How many threads are worth their start.
     int parts() const {

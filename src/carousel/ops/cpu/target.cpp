@@ -23,7 +23,9 @@ template <class T> void forward(const Call& call) {
 template <class T> void clear(const Call& call) {
     const Layout layout(call.row, int(call.hidden));
     const size_t hidden = size_t(call.hidden), output = size_t(call.output), batch = size_t(call.batch), sent = size_t(layout.sent);
-    const size_t read = recurrent(call.row, kInput) && call.row.input.recurrent == Recurrent::cell ? hidden : output;
+    bool reads_cell = false;
+    for (int g = 0; g < kGates; ++g) reads_cell |= recurrent(call.row, g) && gate_of(call.row, g).recurrent == Recurrent::cell;
+    const size_t read = reads_cell ? hidden : output;
     auto zero = [](void* to, size_t count) { if (to && count) memset(to, 0, count * sizeof(T)); };
     if (!call.accumulate) {
         zero(call.grad_W, size_t(layout.rows) * size_t(call.inputs));
@@ -31,6 +33,8 @@ template <class T> void clear(const Call& call) {
         zero(call.grad_R, size_t(layout.recurrent_rows) * read);
         zero(call.grad_p, size_t(layout.peepholes) * hidden);
         zero(call.grad_G, sent * sent);
+        zero(call.grad_norm_recurrent, 2 * size_t(layout.recurrent_rows));
+        zero(call.grad_norm_cell, 2 * hidden);
         zero(call.grad_P, output * hidden);
         zero(call.grad_fresh_hidden, batch * output);
         zero(call.grad_fresh_cell, batch * hidden);
