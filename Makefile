@@ -22,10 +22,10 @@ install: $(INSTALLED) $(KERNELS)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "carousel needs Python 3.11 or newer; say where it is: make PYTHON=..."; exit 1; }
-	rm -rf build
+	rm -rf $(dir $(KERNELS))
 	$(PYTHON) -m venv .venv
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[all,test,dev]' \
-		--config-settings editable.mode=inplace --config-settings wheel.cmake=false
+		--config-settings editable.mode=inplace --config-settings wheel.cmake=false --config-settings wheel.py-api=py3
 	@touch $@
 
 $(KERNELS): $(INSTALLED) $(KERNEL_SOURCES)
