@@ -92,11 +92,16 @@ PROBLEMS = (
     replace(SMALL, name="backwards", reverse=True),
     replace(SMALL, name="noise", noise=True),
     replace(SMALL, name="everything", time=9, batch=5, projection=2, ragged=True, reset=True, reverse=True, noise=True),
-    Problem("one sequence", 100, 1, 32, 32, measured=True),
-    Problem("a batch", 100, 32, 64, 128, measured=True),
-    Problem("a long batch", 200, 16, 128, 256, measured=True),
+    Problem("100-1-64-64", 100, 1, 64, 64, measured=True),
+    Problem("100-1-256-256", 100, 1, 256, 256, measured=True),
+    Problem("100-32-64-128", 100, 32, 64, 128, measured=True),
+    Problem("100-32-128-128", 100, 32, 128, 128, measured=True),
+    Problem("100-64-256-256", 100, 64, 256, 256, measured=True),
+    Problem("100-32-512-512", 100, 32, 512, 512, measured=True),
+    Problem("50-64-1024-1024", 50, 64, 1024, 1024, measured=True),
+    Problem("1000-8-64-64", 1000, 8, 64, 64, measured=True),
 )
-"""All problems; the measured ones are too large for a test of gradients."""
+"""All problems; the measured ones, named by time, batch, inputs and hidden, are too large for a test of gradients."""
 
 
 @dataclass(frozen=True)
