@@ -10,6 +10,8 @@ from carousel.data import atomic_path
 
 RESULTS = Path(__file__).parent / "results"
 OURS = "carousel"
+CELLS = "cells-"
+"""How the files begin that hold the speed of cells; the others hold what estimators do on data."""
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Result:
 
 def read_all(folder: Path = RESULTS) -> list[Result]:
     """All results in the order of their names."""
-    return [_read(path) for path in sorted(folder.glob("*.json"))]
+    return [_read(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith(CELLS)]
 
 
 def _read(path: Path) -> Result:
