@@ -23,16 +23,31 @@ template <> struct Exponent<double> {
     static constexpr double per_ln2 = 1.44269504088896341, high = 0x1.62e42fefa3800p-1, low = 5.497923018708371e-14;
     static constexpr double least = -746.0, greatest = 710.0, tanh_is_one = 19.1;
     static constexpr int mantissa = 52, bias = 1023;
-    static constexpr double curve[] = {0.5000000000000001,     0.16666666666666669,   0.04166666666662413,   0.008333333333330062,  0.0013888888917213717,
-                                       0.00019841269863053618, 2.4801521295954376e-05, 2.7557268459997064e-06, 2.7620088445409746e-07, 2.510038549551032e-08};
+    static constexpr double curve[] = {0.5000000000000001,     0.16666666666666669,    0.04166666666662413,    0.008333333333330062,
+                                       0.0013888888917213717,  0.00019841269863053618, 2.4801521295954376e-05, 2.7557268459997064e-06,
+                                       2.7620088445409746e-07, 2.510038549551032e-08};
 };
 
 template <class T> inline Bits<T> sign_of() { return Bits<T>{} + (typename BitsOf<T>::type(1) << (8 * int(sizeof(T)) - 1)); }
 template <class T> inline Vec<T> magnitude(Vec<T> x) { return (Vec<T>)((Bits<T>)x & ~sign_of<T>()); }
 template <class T> inline Vec<T> with_sign(Vec<T> size, Vec<T> sign) { return (Vec<T>)((Bits<T>)size | ((Bits<T>)sign & sign_of<T>())); }
 // Larger and smaller that keep a NaN in x.
-template <class T> inline Vec<T> at_least(Vec<T> x, T bound) { return x < broadcast(bound) ? broadcast(bound) : x; }
-template <class T> inline Vec<T> at_most(Vec<T> x, T bound) { return x > broadcast(bound) ? broadcast(bound) : x; }
+template <class T> inline Vec<T> at_least(Vec<T> x, T bound) {
+#if defined(__AVX512F__)  // One instruction, which gives its second operand where either is NaN; the compiler would write two.
+    if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_max_ps(__mmask16(-1), (__m512)broadcast(bound), (__m512)x);
+    else return (Vec<T>)_mm512_maskz_max_pd(__mmask8(-1), (__m512d)broadcast(bound), (__m512d)x);
+#else
+    return x < broadcast(bound) ? broadcast(bound) : x;
+#endif
+}
+template <class T> inline Vec<T> at_most(Vec<T> x, T bound) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_min_ps(__mmask16(-1), (__m512)broadcast(bound), (__m512)x);
+    else return (Vec<T>)_mm512_maskz_min_pd(__mmask8(-1), (__m512d)broadcast(bound), (__m512d)x);
+#else
+    return x > broadcast(bound) ? broadcast(bound) : x;
+#endif
+}
 
 // x = n ln 2 + rest, with exp(rest) = 1 + part. `shifted` is n + magic.
 template <class T> struct Split { Vec<T> shifted, part; };
