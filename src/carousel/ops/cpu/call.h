@@ -7,7 +7,7 @@ namespace carousel {
 
 // Names and order of all tensors of a call; Python reads them from the module.
 #define CAROUSEL_TENSORS(X) \
-    X(x) X(W) X(b) X(gates) X(initial_hidden) X(initial_cell) X(initial_gates) X(R) X(p) X(G) X(P) X(norm_recurrent) X(norm_cell) \
+    X(x) X(W) X(b) X(b_recurrent) X(gates) X(initial_hidden) X(initial_cell) X(initial_gates) X(R) X(p) X(G) X(P) X(norm_recurrent) X(norm_cell) \
     X(fresh_hidden) X(fresh_cell) X(fresh_gates) X(lengths) X(reset) X(zoneout_hidden) X(zoneout_cell) X(drop_hidden) X(drop_candidate) \
     X(outputs) X(last_hidden) X(last_cell) X(last_gates) X(activations) X(cells) X(normalized) X(deviation) \
     X(grad_outputs) X(grad_last_hidden) X(grad_last_cell) X(grad_last_gates) \
@@ -39,6 +39,7 @@ struct Target {
     const char* name;
     void (*forward[kKinds])(const Call&);
     void (*backward[kKinds])(const Call&);
+    void (*stream[kKinds])(const Call&);
     void (*squash[kKinds])(Squash, const void* from, void* to, int64_t count);
 };
 

@@ -1,8 +1,10 @@
 // The door between Python and the kernels: addresses in, nothing out; the interpreter's lock is free meanwhile.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <stdexcept>
 #include "dispatch.h"
@@ -43,11 +45,17 @@ static Numbers numbers(const Row& row) {
     return all;
 }
 
-// The place of a row in the table, whatever its projection.
-static int compiled(Numbers all) {
-    all[kRowNumbers - 2] = 0;
-    const auto same = [&](const Row& each) { return numbers(each) == all; };
-    const auto found = std::find_if(std::begin(kRows), std::end(kRows), same);
+static bool same(const Gate& a, const Gate& b) {
+    return a.kind == b.kind && a.squash == b.squash && a.recurrent == b.recurrent && a.peephole == b.peephole;
+}
+
+// The place of a row in the table, whatever its options: those are read while it runs.
+static int compiled(const Row& row) {
+    const auto alike = [&](const Row& each) {
+        return same(row.input, each.input) && same(row.forget, each.forget) && same(row.candidate, each.candidate) &&
+               same(row.output, each.output) && row.squash == each.squash && row.full_gate_recurrence == each.full_gate_recurrence;
+    };
+    const auto found = std::find_if(std::begin(kRows), std::end(kRows), alike);
     return found == std::end(kRows) ? -1 : int(found - std::begin(kRows));
 }
 
@@ -56,7 +64,7 @@ static Call call_of(const Numbers& cell, const Numbers& sizes, int flags, const 
         throw std::invalid_argument("a call has one number for each of SIZES and POINTERS and two for each of STRIDED");
     Call call{};
     call.row = row(cell);
-    call.compiled = compiled(cell);
+    call.compiled = compiled(call.row);
     call.time = sizes[0], call.batch = sizes[1], call.inputs = sizes[2], call.hidden = sizes[3], call.output = sizes[4];
     call.reverse = flags & 1, call.training = flags & 2, call.accumulate = flags & 4;
     call.threads = threads;
@@ -99,6 +107,16 @@ NB_MODULE(_cpu, module) {
     });
     module.def("backward", [](int kind, const Numbers& cell, const Numbers& sizes, int flags, const Numbers& pointers, const Numbers& strides, int threads) {
         run(chosen().backward, kind, call_of(cell, sizes, flags, pointers, strides, threads));
+    });
+    module.def("stream", [](int kind, const Numbers& cell, const Numbers& sizes, const std::array<int64_t, 10>& at) {
+        if (sizes.size() != std::size(kSizes)) throw std::invalid_argument("a step has one number for each of SIZES");
+        Call call{};
+        call.row = row(cell);
+        call.compiled = compiled(call.row);
+        call.time = sizes[0], call.batch = sizes[1], call.inputs = sizes[2], call.hidden = sizes[3], call.output = sizes[4];
+        void** const to[] = {&call.x, &call.initial_hidden, &call.initial_cell, &call.W, &call.R, &call.b, &call.b_recurrent, &call.p, &call.last_hidden, &call.last_cell};
+        for (size_t i = 0; i < at.size(); ++i) *to[i] = reinterpret_cast<void*>(at[i]);
+        run(chosen().stream, kind, call);
     });
     module.def("squash", [](int kind, int squash, int64_t from, int64_t to, int64_t count) {
         chosen().squash[kind ? 1 : 0](Squash(squash), reinterpret_cast<const void*>(from), reinterpret_cast<void*>(to), count);

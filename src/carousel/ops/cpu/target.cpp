@@ -1,6 +1,7 @@
 // All cells for one instruction set: this file is compiled once for each.
 #include "backward.h"
 #include "forward.h"
+#include "stream.h"
 
 namespace carousel::CAROUSEL_TARGET {
 
@@ -19,6 +20,8 @@ template <class T> void forward(const Call& call) {
     Forward<T> shared(call, Rows<T>::forward[instance(call)]);
     parallel(shared.loop.parts(), Forward<T>::run_part, &shared);
 }
+
+template <class T> void stream(const Call& call) { stream_step<T>(call, Rows<T>::forward[instance(call)]); }
 
 template <class T> void clear(const Call& call) {
     const Layout layout(call.row, int(call.hidden));
@@ -65,6 +68,6 @@ template <class T> void squash_all(Squash kind, const void* from, void* to, int6
 #define CAROUSEL_TEXT(name) CAROUSEL_TEXT_(name)
 extern const Target target;
 const Target target{CAROUSEL_TEXT(CAROUSEL_TARGET), {forward<float>, forward<double>}, {backward<float>, backward<double>},
-                    {squash_all<float>, squash_all<double>}};
+                    {stream<float>, stream<double>}, {squash_all<float>, squash_all<double>}};
 
 }  // namespace carousel::CAROUSEL_TARGET
