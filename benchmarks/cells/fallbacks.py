@@ -1,5 +1,6 @@
 """What torch.nn.LSTM does slowly: sequences of different lengths, projection, float64."""
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -56,7 +57,9 @@ def projection(effort: Effort, problems: Sequence[Problem] | None = None) -> Ans
     rows = []
     for problem in cases.chosen(problems or [*map(cases.shape, PROJECTED)], effort):
         module = cases.ours(problem, proj_size=0.5)
-        rows.append(_beside_torch(module, problem, effort, torch.float32))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
+            rows.append(_beside_torch(module, problem, effort, torch.float32))
     return Answer(
         "projection",
         "Projection",

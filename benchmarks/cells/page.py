@@ -51,7 +51,7 @@ def section(answer: Answer, level: str = "###") -> str:
     ]
     counted = [figure.met for figure in answer.figures]
     count = [f"{sum(map(bool, counted))} of {len(counted)} targets are met."] if counted else []
-    notes = [*answer.notes, f"load {' to '.join(map(str, answer.load))}; {answer.seconds:.0f} s."]
+    notes = [*answer.notes, f"Load {' to '.join(map(str, answer.load))}; {answer.seconds:.0f} s.{_busy(answer)}"]
     paragraphs = [f"{level} {answer.title}", answer.protocol, " ".join([*summary, *count]), _table(answer.rows)]
     return "\n\n".join([*filter(None, paragraphs), "\n".join(f"- {note}" for note in notes)]) + "\n"
 
@@ -79,6 +79,13 @@ def seconds(timing: Timing) -> str:
     scale, unit = next(((scale, unit) for scale, unit in UNITS if timing.median >= scale), UNITS[-1])
     median, low, high = (_number(value / scale) for value in (timing.median, timing.p5, timing.p95))
     return f"{median} {unit} ({low}–{high})" if timing.samples > 1 else f"{median} {unit}"
+
+
+def _busy(answer: Answer) -> str:
+    """A warning where others worked on the machine when the question was asked: our own share is a core or all."""
+    if not answer.load or answer.load[0] <= answer.machine["cores"] + 0.5:
+        return ""
+    return " Others were at work: do not trust these figures, least of all those of two threads."
 
 
 def _machine(name: str, answers: list[Answer]) -> str:

@@ -67,7 +67,6 @@ def test_bfloat16() -> None:
 
 
 @pytest.mark.usefixtures("reference")
-@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 @pytest.mark.parametrize(("ask", "figures"), [(fallbacks.ragged, 4), (fallbacks.projection, 2), (fallbacks.float64, 2)])
 def test_fallbacks(ask: Callable[..., Answer], figures: int) -> None:
     answered(ask(TINY, PROBLEMS), 2, figures)
@@ -134,6 +133,7 @@ def test_compiled_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Left out" in page.section(variants.compiled(timing.QUICK))
 
 
+@pytest.mark.slow
 def test_the_crowd_answers_and_goes_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowd, "SETTLED", 0.0)
     monkeypatch.setattr(crowd, "LEAST", 1)
@@ -229,6 +229,10 @@ def test_the_page_shows_each_machine(tmp_path: Path) -> None:
     assert "| gain (≥ 1×) |" in shown
     assert "0 of 1 targets are met." in shown
     assert "No machine has been measured" not in shown
+    assert "Others were at work" not in shown
+    crowded = answer("first", 0.5)
+    crowded.load[0] = crowded.machine["cores"] + 1.0
+    assert "Others were at work" in page.section(crowded)
     page.draw([answer("first", 0.5)], tmp_path / "speed.svg")
     assert "first" in (tmp_path / "speed.svg").read_text(encoding="utf-8")
 
