@@ -1,6 +1,7 @@
 """How a cell runs: tensors in, tensors out, no weights kept."""
 
 from carousel.ops.backend import PREFERENCE, AnyOperands, Backend, Choice, explain, only
+from carousel.ops.cpu import CPU
 from carousel.ops.operands import (
     Inputs,
     LayerOperands,
@@ -19,7 +20,7 @@ from carousel.ops.reference import Reference
 from carousel.ops.shapes import ShapeError
 from carousel.ops.step import step
 
-PREFERENCE.append(Reference())
+PREFERENCE.extend((CPU(), Reference()))
 
 __all__ = [
     "AnyOperands",

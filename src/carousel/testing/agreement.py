@@ -1,14 +1,14 @@
 """Hold a backend to the reference: values and all gradients, on every cell and problem, over poisoned memory."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from carousel.cells import VARIANTS, Cell, find
-from carousel.ops import Backend, Operands, Reference, StepOperands
+from carousel.ops import Backend, Noise, Operands, Reference, StepOperands
 from carousel.testing.poison import poisoned_memory, poisoned_padding
 from carousel.testing.problems import Problem, StepProblem, for_tests
 
@@ -93,11 +93,15 @@ def check(
 
 
 def _on(operands: AnyOperands, dtype: torch.dtype, device: torch.device | str) -> AnyOperands:
-    """The operands in a dtype and on a device, each a leaf that wants a gradient if it can have one."""
+    """The operands in a dtype and on a device, each a leaf that wants a gradient if it can have one.
+
+    Masks are drawn, not learnt: they want none.
+    """
     if isinstance(operands, StepOperands):
         return StepOperands(*(_leaf(tensor, dtype, device) for tensor in operands))
-    tensors = [_leaf(tensor, dtype, device) for tensor in operands.tensors()]
-    return Operands.gather(tensors, reverse=operands.steps.reverse)
+    leaves = [_leaf(tensor, dtype, device) for tensor in operands.tensors()]
+    given = Operands.gather(leaves, reverse=operands.steps.reverse)
+    return replace(given, noise=Noise(*(mask if mask is None else mask.detach() for mask in given.noise)))
 
 
 def _leaf(tensor: Tensor | None, dtype: torch.dtype, device: torch.device | str) -> Any:

@@ -1,0 +1,93 @@
+"""The backend for the processor, and what it leaves to the reference."""
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import Parameter
+
+from carousel.cells import Cell
+from carousel.ops.backend import AnyOperands, Backend
+from carousel.ops.cpu import autograd, extension
+from carousel.ops.cpu.call import KINDS
+from carousel.ops.operands import LayerOperands, Moment, Noise, Operands, State, StepOperands
+
+STEPS = "single steps given their pre-activations run on the reference"
+
+
+class CPU(Backend):
+    """Compiled loops: every cell, lengths, resets, both directions, masks; float32, float64 and bfloat16."""
+
+    name = "cpu"
+
+    def refuses(self, cell: Cell, operands: AnyOperands) -> str | None:
+        """Why the reference runs instead: no extension, another device or dtype, a transform of torch."""
+        if extension.module is None:
+            return extension.missing
+        if isinstance(operands, StepOperands):
+            return STEPS
+        if operands.like.dtype not in KINDS or operands.like.dtype is torch.bfloat16:
+            return f"its loops compute in float32 and float64, not in {operands.like.dtype}"
+        if not (operands.time and operands.batch and operands.hidden and operands.output):
+            return "without steps, sequences or cells there is nothing to compute"
+        return (
+            _refuses_cell(cell, operands)
+            or _refuses_mode()
+            or _refuses_tensors(operands)
+            or _refuses_masks(operands.noise)
+        )
+
+    def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
+        """Outputs and the last state, given the pre-activations."""
+        return autograd.run(cell, operands)
+
+    def layer(self, cell: Cell, operands: LayerOperands) -> tuple[Tensor, State]:
+        """Outputs and the last state, given the inputs."""
+        return autograd.run(cell, operands if operands.inputs.x.shape[2] else operands.with_gates())
+
+    def step(self, cell: Cell, operands: StepOperands) -> Moment:
+        """Nothing: it is refused."""
+        raise NotImplementedError(STEPS)
+
+
+def _refuses_cell(cell: Cell, operands: Operands | LayerOperands) -> str | None:
+    """What the loops have yet to learn."""
+    if cell.block > 1:
+        return "its loops have no memory cell blocks yet"
+    if cell.norm:
+        return "its loops have no layer norm yet"
+    if any(mask is not None for mask in operands.noise):
+        return "its loops have no masks of zoneout and dropout yet"
+    return None
+
+
+def _refuses_mode() -> str | None:
+    """A mode of torch that must see every single operation."""
+    if torch._C._are_functorch_transforms_active():
+        return "torch.func transforms need plain torch operations"
+    if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
+        return "a dispatch mode or a trace wants to see plain torch operations"
+    return None
+
+
+def _refuses_tensors(operands: Operands | LayerOperands) -> str | None:
+    """A tensor whose memory a loop cannot read as it is."""
+    dtype, dual = operands.like.dtype, forward_ad._current_level >= 0
+    for tensor in operands.tensors():
+        if tensor is None:
+            continue
+        if not tensor.is_cpu:
+            return f"its loops run on the processor; a tensor is on {tensor.device}"
+        if (type(tensor) is not Tensor and type(tensor) is not Parameter) or tensor.layout is not torch.strided:
+            return f"its loops read plain dense tensors; one is a {type(tensor).__name__}, {tensor.layout}"
+        if tensor.is_floating_point():
+            if tensor.dtype is not dtype:
+                return f"its loops read tensors of one dtype; there are {dtype} and {tensor.dtype}"
+            if dual and forward_ad.unpack_dual(tensor).tangent is not None:
+                return "forward-mode derivatives need plain torch operations"
+    return None
+
+
+def _refuses_masks(noise: Noise) -> str | None:
+    if torch.is_grad_enabled() and any(mask is not None and mask.requires_grad for mask in noise):
+        return "its loops take masks as constants, and a gradient is wanted for one"
+    return None

@@ -1,0 +1,165 @@
+"""One call into the extension: tensors become addresses, strides and sizes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from carousel.cells import Cell, layout, row
+from carousel.ops import shapes
+from carousel.ops.cpu import extension
+from carousel.ops.operands import Inputs, LayerOperands, Noise, Operands
+
+KINDS = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
+"""Dtypes of operands and what the extension calls them; beside weights in bfloat16 all else is float32."""
+
+REVERSE, TRAINING, ACCUMULATE = 1, 2, 4
+NAMES = (*Inputs._fields, *Operands.names())
+"""Everything that a call is given."""
+
+RESULTS = ("outputs", "last_hidden", "last_cell", "last_gates")
+SAVED = ("outputs", "activations", "cells", "normalized", "deviation")
+"""What a backward call reads of the forward one."""
+
+_NARROW = frozenset({"W", "R", "G", "P"})
+_GIVEN = {Operands: Operands.names(), LayerOperands: LayerOperands.names()}
+
+Named = Mapping[str, Tensor | None]
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Units of what a call makes."""
+
+    row: list[int]
+    rows: int
+    sent: int
+    recurrent: int
+
+
+@cache
+def _widths(cell: Cell, hidden: int) -> Widths:
+    spans = (layout.rows(cell, hidden), layout.sent_rows(cell, hidden), layout.recurrent_rows(cell, hidden))
+    rows, sent, recurrent = map(layout.total, spans)
+    return Widths(row.encode(cell), rows, sent if cell.full_gate_recurrence else 0, recurrent)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a forward call and its backward call have in common: cell, dtype, sizes (as the extension's) and flags."""
+
+    cell: Cell
+    dtype: torch.dtype
+    sizes: tuple[int, int, int, int, int]
+    reverse: bool
+
+    @staticmethod
+    def of(cell: Cell, operands: Operands | LayerOperands) -> "Call":
+        """The call that runs these operands."""
+        time, batch, features = operands.like.shape
+        inputs = features if isinstance(operands, LayerOperands) else 0
+        sizes = (time, batch, inputs, operands.hidden, operands.output)
+        return Call(cell, operands.like.dtype, sizes, operands.steps.reverse)
+
+    @property
+    def time(self) -> int:
+        """How many steps there are."""
+        return self.sizes[0]
+
+    def ready(self, given: Named) -> dict[str, Tensor]:
+        """The operands as the loops read them: in their dtype, dense where they must be, lengths in range."""
+        return {name: self._ready(name, tensor) for name, tensor in given.items() if tensor is not None}
+
+    def forward(
+        self, ready: Mapping[str, Tensor], *, training: bool, outputs: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Run forwards: all `RESULTS`, and while training all `SAVED`."""
+        made = self._results(ready["initial_cell"], outputs)
+        if training:
+            made |= self._saved(ready)
+        self.enter("forward", {**ready, **made}, TRAINING if training else 0)
+        return made
+
+    def enter(self, function: str, tensors: Mapping[str, Tensor], flags: int) -> None:
+        """Call the extension; the tensors live until it returns."""
+        module = extension.module
+        pointers = [tensors[name].data_ptr() if name in tensors else 0 for name in module.POINTERS]
+        strides = [step for name in module.STRIDED for step in _strides(tensors.get(name))]
+        getattr(module, function)(
+            KINDS[self.dtype], _widths(self.cell, self.sizes[3]).row, self.sizes,
+            flags | (REVERSE if self.reverse else 0), pointers, strides, torch.get_num_threads(),
+        )  # fmt: skip
+
+    def _results(self, like: Tensor, outputs: Tensor | None) -> dict[str, Tensor]:
+        time, batch, _, hidden, output = self.sizes
+        made = {
+            "outputs": like.new_empty(time, batch, output) if outputs is None else outputs,
+            "last_hidden": like.new_empty(batch, output),
+            "last_cell": like.new_empty(batch, hidden),
+        }
+        if self.cell.full_gate_recurrence:
+            made["last_gates"] = like.new_empty(batch, _widths(self.cell, hidden).sent)
+        return made
+
+    def _saved(self, ready: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        (time, batch, _, hidden, _), like = self.sizes, ready["initial_cell"]
+        widths = _widths(self.cell, hidden)
+        made = {
+            "activations": like.new_empty(time, batch, widths.rows),
+            "cells": like.new_empty(time, batch, hidden),
+        }
+        if "norm_recurrent" in ready:
+            made["normalized"] = like.new_empty(time, batch, widths.recurrent)
+            made["deviation"] = like.new_empty(time, batch, 1)
+        return made
+
+    def _ready(self, name: str, tensor: Tensor) -> Tensor:
+        if name == "lengths":
+            return _within(tensor, self.time)
+        if self.dtype is torch.bfloat16 and tensor.is_floating_point() and name not in _NARROW:
+            tensor = tensor.float()
+        if name in Noise._fields:
+            width = self._mask_width(name)
+            return rows(tensor if tensor.shape[2] == width else tensor.expand(-1, -1, width))
+        return rows(tensor) if name == "x" else dense(tensor)
+
+    def _mask_width(self, name: str) -> int:
+        *_, hidden, output = self.sizes
+        if name == "drop_hidden":
+            return layout.read_width(self.cell, hidden, output)
+        return output if name == "zoneout_hidden" else hidden
+
+
+def named(operands: Operands | LayerOperands) -> dict[str, Tensor | None]:
+    """All tensors of the operands by name."""
+    return dict(zip(_GIVEN[type(operands)], operands.tensors(), strict=True))
+
+
+def dense(tensor: Tensor) -> Tensor:
+    """The tensor, copied unless its numbers lie side by side and mean what they say."""
+    return tensor.resolve_neg() if tensor.is_contiguous() else tensor.contiguous().resolve_neg()
+
+
+def rows(tensor: Tensor) -> Tensor:
+    """The tensor (time, batch, units), copied unless the numbers of each row lie side by side."""
+    return tensor.resolve_neg() if tensor.shape[2] == 1 or tensor.stride(2) == 1 else dense(tensor)
+
+
+def _within(lengths: Tensor, time: int) -> Tensor:
+    """A copy of the lengths that nobody else can change, every one from 0 to `time`.
+
+    Raises ShapeError if one was not.
+    """
+    within = lengths.to(torch.int64).clamp(0, time)
+    if not torch.equal(within, lengths.to(torch.int64)):
+        shapes.check_length_values(lengths, time)
+    return within
+
+
+def _strides(tensor: Tensor | None) -> Sequence[int]:
+    """(time, batch) strides in numbers; 0 where one row stands for all."""
+    if tensor is None:
+        return (0, 0)
+    return tuple(0 if size == 1 else stride for size, stride in zip(tensor.shape[:2], tensor.stride()[:2], strict=True))
