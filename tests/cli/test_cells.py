@@ -1,6 +1,7 @@
 """`carousel cells` and `carousel info`."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,6 +57,22 @@ def test_info_says_what_runs_here(call: Call) -> None:
     assert found["threads"] >= 1
     assert found["devices"][0] == "cpu"
     assert "threads" in call("info").stdout
+
+
+def test_info_says_which_kernels_run(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = SimpleNamespace(target=lambda: "avx2", TARGETS=["avx2", "baseline"], runtime=lambda: "GOMP_parallel of x")
+    monkeypatch.setattr("carousel.ops.cpu.extension.module", built)
+    monkeypatch.setattr("carousel.cli.info.backends", dict)
+    found = json.loads(call("info", "--json").stdout)["kernels"]
+    assert found == {"built": True, "uses": "avx2", "usable": ["avx2", "baseline"], "runtime": "GOMP_parallel of x"}
+    assert "kernels avx2 (of avx2, baseline); threads: GOMP_parallel of x" in call("info").stdout
+
+
+def test_info_says_why_there_are_no_kernels(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carousel.ops.cpu.extension.module", None)
+    monkeypatch.setattr("carousel.ops.cpu.extension.missing", "no compiler")
+    assert json.loads(call("info", "--json").stdout)["kernels"] == {"built": False, "why": "no compiler"}
+    assert "kernels none: no compiler" in call("info").stdout
 
 
 def test_info_names_the_extra_of_what_is_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ PACKAGES = {
 
 def info(*, json: Json = False, debug: Debug = False) -> None:
     """Say what is installed and what runs here: versions, backends, threads, devices."""
-    found = {"versions": versions(), "backends": backends(), **machine()}
+    found = {"versions": versions(), "backends": backends(), "kernels": kernels(), **machine()}
     if json:
         write_json(found)
         return
@@ -33,6 +33,7 @@ def info(*, json: Json = False, debug: Debug = False) -> None:
         ("backend", "plain lstm", "why"),
         ([name, "runs" if entry["runs"] else "no", entry["why"]] for name, entry in found["backends"].items()),
     )
+    print(f"kernels {_in_words(found['kernels'])}")
     print(f"threads {found['threads']} of {found['cores']} cores; devices {', '.join(found['devices'])}")
 
 
@@ -49,6 +50,16 @@ def backends() -> dict[str, dict[str, Any]]:
 
     choices = explain(find("lstm"), example(find("lstm"), time=32, batch=8, sizes=Sizes(16, 16)))
     return {choice.backend: {"runs": choice.runs, "why": choice.reason} for choice in choices}
+
+
+def kernels() -> dict[str, Any]:
+    """The instruction set of the compiled kernels, all that are usable here, and whose threads run them."""
+    from carousel.ops.cpu import extension
+
+    if extension.module is None:
+        return {"built": False, "why": extension.missing}
+    compiled = extension.module
+    return {"built": True, "uses": compiled.target(), "usable": list(compiled.TARGETS), "runtime": compiled.runtime()}
 
 
 def machine() -> dict[str, Any]:
@@ -68,6 +79,12 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _in_words(found: dict[str, Any]) -> str:
+    if not found["built"]:
+        return f"none: {found['why']}"
+    return f"{found['uses']} (of {', '.join(found['usable'])}); threads: {found['runtime']}"
 
 
 def _absent(package: str) -> str:
