@@ -46,6 +46,11 @@ class Regularization:
     input: Dropout = Dropout(0.0)
     weight: float = 0.0
 
+    @property
+    def active(self) -> bool:
+        """Whether any of them is asked for."""
+        return self != NOTHING
+
     def drop_input(self, x: Tensor, training: bool) -> Tensor:
         """x (time, batch, features) with inputs dropped."""
         mask = self.input.mask(x, x.shape[0], x.shape[2]) if training else None
@@ -77,6 +82,9 @@ class Regularization:
         if not training:
             return like.new_full((1, 1, 1), p)
         return torch.bernoulli(like.new_full((like.shape[0], like.shape[1], width), p))
+
+
+NOTHING = Regularization()
 
 
 def regularization(

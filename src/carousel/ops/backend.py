@@ -66,6 +66,11 @@ def only(name: str) -> Iterator[None]:
         _only.reset(token)
 
 
+def allows(name: str) -> bool:
+    """Whether `only` leaves that backend a chance here."""
+    return _only.get() in (None, name)
+
+
 def pick(cell: Cell, operands: AnyOperands) -> Backend:
     """The first backend in order of preference that does not refuse.
 
@@ -92,4 +97,4 @@ def explain(cell: Cell, operands: AnyOperands) -> list[Choice]:
 
 
 def _allowed() -> list[Backend]:
-    return [backend for backend in PREFERENCE if _only.get() in (None, backend.name)]
+    return [backend for backend in PREFERENCE if allows(backend.name)]

@@ -119,18 +119,13 @@ class _Sized(ABC):
 
 @dataclass(frozen=True)
 class Operands(_Sized):
-    """Everything that one recurrence reads: pre-activations W x + b (time, batch, rows), and the groups above.
-
-    `recompute` is how many steps lie between the states that are kept for the gradient; what lies between is computed
-    again. 0 keeps everything, and so do backends that cannot.
-    """
+    """Everything that one recurrence reads: pre-activations W x + b (time, batch, rows), and the groups above."""
 
     gates: Tensor
     state: State
     weights: Weights = Weights()
     steps: Steps = Steps()
     noise: Noise = Noise()
-    recompute: int = 0
 
     def tensors(self) -> list[Tensor | None]:
         """All tensors in the order of `names()`."""
@@ -173,7 +168,6 @@ class LayerOperands(_Sized):
     weights: Weights = Weights()
     steps: Steps = Steps()
     noise: Noise = Noise()
-    recompute: int = 0
 
     def tensors(self) -> list[Tensor | None]:
         """All tensors in the order of `names()`."""
@@ -194,7 +188,7 @@ class LayerOperands(_Sized):
         return self._with(F.linear(*self.inputs))
 
     def _with(self, gates: Tensor) -> Operands:
-        return Operands(gates, self.state, self.weights, self.steps, self.noise, self.recompute)
+        return Operands(gates, self.state, self.weights, self.steps, self.noise)
 
 
 def zero_state(cell: Cell, like: Tensor, hidden: int, output: int | None = None) -> State:

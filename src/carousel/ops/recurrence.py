@@ -49,19 +49,16 @@ def layer(
     *,
     steps: Steps = ALL_STEPS,
     noise: Noise = NO_NOISE,
-    recompute: int = 0,
 ) -> tuple[Tensor, State]:
     """Run a cell over time as `recurrence` does, given the inputs x, W and b instead of W x + b.
 
-    A backend may compute the pre-activations step by step, where they are needed. With `recompute` only every so
-    many steps a state is kept for the gradient, and what lies between is computed again (memory for time; the
-    reference keeps everything).
+    A backend may compute the pre-activations step by step, where they are needed.
 
     Raises ShapeError (a ValueError) or TypeError if operands do not fit.
     """
     row = find(cell)
     state = state or _zeros(row, inputs.x, inputs.W.shape[0], weights)
-    operands = LayerOperands(inputs, state, weights, steps, noise, recompute)
+    operands = LayerOperands(inputs, state, weights, steps, noise)
     shapes.check_recurrence(row, operands)
     if torch.compiler.is_compiling():
         return compiled.recurrence(row, operands.with_gates())

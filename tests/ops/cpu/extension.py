@@ -20,7 +20,7 @@ needs_extension = pytest.mark.skipif(
 """Skips where nothing was built, but never in CI: there it has to be built."""
 
 TARGETS: list[str] = extension.module.TARGETS if extension.module else ["none"]
-EVERYTHING = Problem("all", 9, 5, 3, 6, projection=2, ragged=True, reset=True, reverse=True)
+EVERYTHING = Problem("all", 9, 5, 3, 6, projection=2, ragged=True, reset=True, reverse=True, noise=True)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""One step without gradients on the short way: every plain row, fresh weights at every step, and who takes the long way."""
+"""One step without gradients on the short way: every plain row, fresh weights, and who takes the long way."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from tests.ops.cpu.extension import needs_extension
 pytestmark = needs_extension
 
 
-def reference(module: torch.nn.Module, *arguments: object) -> object:
+def reference(module: torch.nn.Module, *arguments: object) -> Any:
     with only("reference"):
         return module(*arguments)
 
@@ -37,7 +38,7 @@ def test_a_layer_of_one_step_is_streamed(batch_first: bool) -> None:
     x = x.transpose(0, 1).contiguous() if batch_first else x
     with torch.no_grad():
         output, after = layer(x, state)
-        expected, after_expected = reference(layer, x, state)  # type: ignore[misc]
+        expected, after_expected = reference(layer, x, state)
     torch.testing.assert_close(output, expected)
     torch.testing.assert_close(after, after_expected)
     assert output.data_ptr() != after[0].data_ptr()

@@ -25,16 +25,11 @@ class CPU(Backend):
             return extension.missing
         if isinstance(operands, StepOperands):
             return STEPS
-        if operands.like.dtype not in KINDS or operands.like.dtype is torch.bfloat16:
-            return f"its loops compute in float32 and float64, not in {operands.like.dtype}"
+        if operands.like.dtype not in KINDS:
+            return f"its loops compute in float32, float64 and bfloat16, not in {operands.like.dtype}"
         if not (operands.time and operands.batch and operands.hidden and operands.output):
             return "without steps, sequences or cells there is nothing to compute"
-        return (
-            _refuses_cell(cell, operands)
-            or _refuses_mode()
-            or _refuses_tensors(operands)
-            or _refuses_masks(operands.noise)
-        )
+        return _refuses_mode() or _refuses_tensors(operands) or _refuses_masks(operands.noise)
 
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
         """Outputs and the last state, given the pre-activations."""
@@ -47,17 +42,6 @@ class CPU(Backend):
     def step(self, cell: Cell, operands: StepOperands) -> Moment:
         """Nothing: it is refused."""
         raise NotImplementedError(STEPS)
-
-
-def _refuses_cell(cell: Cell, operands: Operands | LayerOperands) -> str | None:
-    """What the loops have yet to learn."""
-    if cell.block > 1:
-        return "its loops have no memory cell blocks yet"
-    if cell.norm:
-        return "its loops have no layer norm yet"
-    if any(mask is not None for mask in operands.noise):
-        return "its loops have no masks of zoneout and dropout yet"
-    return None
 
 
 def _refuses_mode() -> str | None:

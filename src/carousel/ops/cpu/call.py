@@ -12,8 +12,8 @@ from carousel.ops import shapes
 from carousel.ops.cpu import extension
 from carousel.ops.operands import Inputs, LayerOperands, Noise, Operands
 
-KINDS = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
-"""Dtypes of operands and what the extension calls them; beside weights in bfloat16 all else is float32."""
+KINDS = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 0}
+"""Dtypes of operands, and what the extension computes them in: bfloat16 is widened to float32 at its door."""
 
 REVERSE, TRAINING, ACCUMULATE = 1, 2, 4
 NAMES = (*Inputs._fields, *Operands.names())
@@ -23,7 +23,6 @@ RESULTS = ("outputs", "last_hidden", "last_cell", "last_gates")
 SAVED = ("outputs", "activations", "cells", "normalized", "deviation")
 """What a backward call reads of the forward one."""
 
-_NARROW = frozenset({"W", "R", "G", "P"})
 _GIVEN = {Operands: Operands.names(), LayerOperands: LayerOperands.names()}
 
 Named = Mapping[str, Tensor | None]
@@ -118,7 +117,7 @@ class Call:
     def _ready(self, name: str, tensor: Tensor) -> Tensor:
         if name == "lengths":
             return _within(tensor, self.time)
-        if self.dtype is torch.bfloat16 and tensor.is_floating_point() and name not in _NARROW:
+        if self.dtype is torch.bfloat16 and tensor.is_floating_point():
             tensor = tensor.float()
         if name in Noise._fields:
             width = self._mask_width(name)
