@@ -43,7 +43,7 @@ class TestRefusals:
         assert explain(LSTM, operands())[0] == ("cpu", True, "runs")
 
     def test_float16(self) -> None:
-        assert "float32 and float64" in refused(operands(torch.float16))
+        assert "float32, float64 and bfloat16" in refused(operands(torch.float16))
 
     def test_another_device(self) -> None:
         given = operands()
