@@ -214,7 +214,7 @@ private:
     }
     void zone_out(int t, int r, T* hidden) {
         const T *mask = loop.zoneout_hidden(t, share.rows[r]), *old = before[r];
-        for (int u = 0; u < loop.output; ++u) hidden[u] += mask[u] * (old[u] - hidden[u]);
+        for (int u = 0; u < loop.output; ++u) hidden[u] = hidden[u] * (T(1) - mask[u]) + old[u] * mask[u];  // exact for 0 and 1
     }
     void advance(const ForwardRow<T>& whole, int r, int u) {
         ForwardRow<T> part = whole;

@@ -72,7 +72,8 @@ template <class T> struct General {
         each(hidden, kLanes<T>, [&](int u, int n) {
             const Vec<T> out = squash<T>(row.squash, load(seen + u, n)), c = load(buffer(kNew) + u, n), old = load(s.previous + u, n);
             store(s.hidden + u, wide(kOutput, u, n) * out, n);
-            store(s.cell + u, e.zoneout_cell ? c + load(e.zoneout_cell + u, n) * (old - c) : c, n);
+            const Vec<T> kept = e.zoneout_cell ? load(e.zoneout_cell + u, n) : Vec<T>{};
+            store(s.cell + u, c * (T(1) - kept) + old * kept, n);  // exact where a cell stays or does not
         });
     }
 
