@@ -85,8 +85,10 @@ template <class T> struct BackwardThread {
     General<T> path;
     const int width[kSources];  // of a carried gradient, padded to whole vectors
     Buffer<T> carry[kSources], compact[kSources], grad_gated, total, kept, product;
-    Buffer<const T*> left, shifted;
-    Buffer<T*> out;
+    const int ahead;  // rows of the gradient of x that are computed together
+    int waiting = 0;
+    Buffer<const T*> left, passed, shifted;
+    Buffer<T*> out, grad_x;
 
     BackwardThread(const Backward<T>& of, int part, int parts)
         : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), share(of.loop, part, parts),
@@ -94,10 +96,12 @@ template <class T> struct BackwardThread {
           carry{rows_of(width[0]), rows_of(width[1]), rows_of(width[2])},
           compact{rows_of(of.depth(0)), rows_of(of.depth(1)), rows_of(of.depth(2))}, grad_gated(rows_of(call.P ? width[1] : 0)),
           total(rows_of(general ? width[0] : 0)), kept(rows_of(general ? width[0] : 0)), product(rows_of(call.drop_hidden ? most(width[0], width[1]) : 0)),
-          left(size_t(share.count)), shifted(size_t(share.count)), out(size_t(share.count)) {}
+          ahead(most(share.count, int(kChunk))), left(size_t(share.count)), passed(size_t(ahead)), shifted(size_t(ahead)), out(size_t(share.count)),
+          grad_x(size_t(ahead)) {}
 
     void run() {
         for (int s = loop.time - 1; s >= 0; --s) step(call.reverse ? loop.time - 1 - s : s);
+        flush();
         for (int r = 0; r < share.count; ++r) finish(share.rows[r]);
     }
 
@@ -246,12 +250,17 @@ private:
         }
         return to;
     }
+    // The gradient of x, for some steps at a time.
     void look_back(int t, int active) {
-        for (int r = 0; r < active; ++r) {
-            left[r] = grad_row(t, share.rows[r]);
-            out[r] = as<T>(call.grad_x) + loop.cell_at(t, share.rows[r]) * size_t(call.inputs);
+        for (int r = 0; r < active; ++r, ++waiting) {
+            passed[waiting] = grad_row(t, share.rows[r]);
+            grad_x[waiting] = as<T>(call.grad_x) + loop.cell_at(t, share.rows[r]) * size_t(call.inputs);
         }
-        multiply(shared.input, Product<T>{left, out, active}, shifted.data);
+        if (waiting + share.count > ahead) flush();
+    }
+    void flush() {
+        if (waiting) multiply(shared.input, Product<T>{passed, grad_x, waiting}, shifted.data);
+        waiting = 0;
     }
     // Where a sequence began, its gradient belongs to the state that it began with.
     void leave(int t, int r) {
@@ -290,30 +299,36 @@ template <class T> struct WeightGradients {
     const Call& call;
     const Layout& layout;
     const int part, parts;
-    Buffer<const T*> grads, reads;
+    Buffer<const T*> grads, inputs, reads;  // a pointer for each step of each sequence
     int count = 0;
+    static constexpr int kTogether = 2;
+    Outer<T> pending{};
+    Right<T> rights[kTogether];
+    int number = 0;
 
     WeightGradients(Backward<T>& of, int part, int parts)
-        : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), part(part), parts(parts),
-          grads(size_t(loop.time) * size_t(loop.batch)), reads(size_t(loop.time) * size_t(loop.batch)) {}
+        : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), part(part), parts(parts), grads(steps()), inputs(steps()), reads(steps()) {}
 
     void run() {
         list(grads, [&](int t, int b) { return as<T>(call.grad_gates) + loop.cell_at(t, b) * size_t(layout.rows); });
         if (call.grad_b) sum_columns();
         if (call.grad_W) {
-            list(reads, [&](int t, int b) { return loop.x_row(t, b); });
-            add_outer(grads, 0, layout.rows, as<T>(call.grad_W), int(call.inputs));
+            list(inputs, [&](int t, int b) { return loop.x_row(t, b); });
+            add_outer({grads, count, 0, 0, layout.rows}, {inputs, int(call.inputs), as<T>(call.grad_W), call.inputs});
         }
-        if (call.grad_G) gates();
         if (call.grad_R) recurrent();
+        flush();
+        if (call.grad_G) gates();
         if (call.grad_P) {
             list(grads, [&](int t, int b) { return shared.grad_hidden + loop.cell_at(t, b) * size_t(loop.output); });
             list(reads, [&](int t, int b) { return shared.gated + loop.cell_at(t, b) * size_t(loop.hidden); });
-            add_outer(grads, 0, loop.output, as<T>(call.grad_P), loop.hidden);
+            add_outer({grads, count, 0, 0, loop.output}, {reads, loop.hidden, as<T>(call.grad_P), loop.hidden});
+            flush();
         }
     }
 
 private:
+    size_t steps() const { return size_t(loop.time) * size_t(loop.batch); }
     template <class Pointer> void list(const T** to, Pointer pointer) {
         count = 0;
         for (int t = 0; t < loop.time; ++t)
@@ -321,8 +336,18 @@ private:
                 if (t < loop.length(b)) to[count++] = pointer(t, b);
     }
     int share(int rows, int at) const { return least(rows, padded(int(int64_t(rows) * at / parts), kStrip)); }
-    void add_outer(const T* const* left, ptrdiff_t first, int rows, T* to, int columns, int of = 0) {
-        outer_products(Outer<T>{left, reads, count, first, columns, to, of ? of : columns}, share(rows, part), share(rows, part + 1));
+    // This thread's rows of a product; what has the same left factor as the one before is summed together with it.
+    void add_outer(Outer<T> outer, const Right<T>& right) {
+        const int rows = outer.end;
+        outer.begin = share(rows, part);
+        outer.end = share(rows, part + 1);
+        if (number && (number == kTogether || outer.left != pending.left || outer.first != pending.first || outer.end != pending.end)) flush();
+        pending = outer;
+        rights[number++] = right;
+    }
+    void flush() {
+        if (number) outer_products(pending, rights, number);
+        number = 0;
     }
     const T* read(int source, int t, int b) const {
         if (call.drop_hidden) return shared.dropped[source] + loop.cell_at(t, b) * size_t(loop.source_width(source));
@@ -330,10 +355,13 @@ private:
     }
     void recurrent() {
         const int* at = call.norm_recurrent ? layout.recurrent_at : layout.rows_at;
-        if (call.norm_recurrent)
+        if (call.norm_recurrent) {
+            flush();
             list(grads, [&](int t, int b) { return as<T>(call.normalized) + loop.cell_at(t, b) * size_t(layout.recurrent_rows); });
+        }
         for (int source = kFromHidden; source <= kFromCell; ++source) {
             if (!shared.depth(source)) continue;
+            if (source == kFromCell) flush();
             list(reads, [&](int t, int b) { return read(source, t, b); });
             const int columns = loop.source_width(source);
             for (int g = 0; g < kGates;) {
@@ -341,13 +369,14 @@ private:
                 const int begin = g;
                 int rows = 0;
                 for (; g < kGates && (loop.reads(source, g) || layout.rows_at[g] < 0); ++g) rows += layout.rows_at[g] < 0 ? 0 : layout.units[g];
-                add_outer(grads, at[begin], rows, as<T>(call.grad_R) + ptrdiff_t(layout.recurrent_at[begin]) * columns, columns);
+                add_outer({grads, count, at[begin], 0, rows}, {reads, columns, as<T>(call.grad_R) + ptrdiff_t(layout.recurrent_at[begin]) * columns, columns});
             }
         }
     }
     void gates() {
         for (int from = 0; from < kGates; ++from) {
             if (layout.sent_at[from] < 0) continue;
+            list(grads, [&](int t, int b) { return as<T>(call.grad_gates) + loop.cell_at(t, b) * size_t(layout.rows); });
             list(reads, [&](int t, int b) {
                 const T* state = loop.start(kFromGates, t, b);
                 return state ? state + layout.sent_at[from]
@@ -355,19 +384,19 @@ private:
             });
             for (int to = 0; to < kGates; ++to)
                 if (layout.sent_at[to] >= 0)
-                    add_outer(grads, layout.rows_at[to], layout.units[to],
-                              as<T>(call.grad_G) + ptrdiff_t(layout.sent_at[to]) * layout.sent + layout.sent_at[from], layout.units[from], layout.sent);
+                    add_outer({grads, count, layout.rows_at[to], 0, layout.units[to]},
+                              {reads, layout.units[from], as<T>(call.grad_G) + ptrdiff_t(layout.sent_at[to]) * layout.sent + layout.sent_at[from], layout.sent});
+            flush();
         }
     }
     void sum_columns() {
         T* total = as<T>(call.grad_b);
-        const int end = share(layout.rows, part + 1);
-        for (int u = share(layout.rows, part); u < end; u += kLanes<T>) {
-            const int n = least(kLanes<T>, end - u);
-            Vec<T> sum = load(total + u, n);
-            for (int k = 0; k < count; ++k) sum += load(grads[k] + u, n);
-            store(total + u, sum, n);
-        }
+        const int begin = share(layout.rows, part), end = share(layout.rows, part + 1);
+        for (int k = 0; k < count; ++k)
+            for (int u = begin; u < end; u += kLanes<T>) {
+                const int n = least(kLanes<T>, end - u);
+                store(total + u, load(total + u, n) + load(grads[k] + u, n), n);
+            }
     }
 };
 

@@ -4,13 +4,11 @@
 
 namespace carousel::CAROUSEL_TARGET {
 
-template <class T> using ForwardUnits = void (*)(const Row&, const ForwardRow<T>&, int);
-template <class T, class R> void forward_as(const Row& row, const ForwardRow<T>& s, int count) {
-    if constexpr (requires { R{row}; }) forward_units<T>(R{row}, s, count);
-    else forward_units<T>(R{}, s, count);
+template <class T> using ForwardUnits = void (*)(const Row&, const ForwardRow<T>&, int begin, int end);
+template <class T, class R> void forward_as(const Row& row, const ForwardRow<T>& s, int begin, int end) {
+    if constexpr (requires { R{row}; }) forward_units<T>(R{row}, s, begin, end);
+    else forward_units<T>(R{}, s, begin, end);
 }
-
-inline constexpr size_t kChunk = 96;  // rows of pre-activations that are computed ahead of the loop
 
 template <class T> struct Forward {
     Loop<T> loop;
@@ -130,6 +128,7 @@ private:
             if (layout.rows_at[g] < 0) continue;
             row.pre[g] = pre + layout.rows_at[g];
             row.gate[g] = kept ? kept + layout.rows_at[g] : layout.sent_at[g] < 0 ? nullptr : sent_row(t, r) + layout.sent_at[g];
+            row.product[g] = product(g, r);
             row.peephole[g] = loop.peephole(g);
         }
         row.previous = left[kFromCell][r];
@@ -144,7 +143,7 @@ private:
         else
             for (int u = 0, panel = 0; u < loop.hidden; u += width, ++panel) {
                 multiply_gates(kFromHidden, kSources, panel, 0, active);
-                for (int r = 0; r < active; ++r) advance(rows[r], r, u);
+                for (int r = 0; r < active; ++r) shared.units(call.row, rows[r], u, least(u + width, loop.hidden));
             }
         if (call.P) project(t, active);
         for (int r = 0; r < active; ++r) keep(t, r);
@@ -182,7 +181,6 @@ private:
             for (int r = 0; r < active; ++r) normalize(t, r);
         for (int panel = 0; panel * kPanelLanes<T> < loop.hidden; ++panel) multiply_gates(kFromGates, kSources, panel, panel * kPanelLanes<T>, active);
         for (int r = 0; r < active; ++r) {
-            for (int g = 0; g < kGates; ++g) rows[r].product[g] = product(g, r);
             path.forward(rows[r], loop.extras(t, share.rows[r]));
             if (call.zoneout_hidden && !call.P) zone_out(t, r, rows[r].hidden);
         }
@@ -215,20 +213,6 @@ private:
     void zone_out(int t, int r, T* hidden) {
         const T *mask = loop.zoneout_hidden(t, share.rows[r]), *old = before[r];
         for (int u = 0; u < loop.output; ++u) hidden[u] = hidden[u] * (T(1) - mask[u]) + old[u] * mask[u];  // exact for 0 and 1
-    }
-    void advance(const ForwardRow<T>& whole, int r, int u) {
-        ForwardRow<T> part = whole;
-        for (int g = 0; g < kGates; ++g) {
-            if (layout.rows_at[g] < 0) continue;
-            part.pre[g] += u;
-            part.gate[g] = part.gate[g] ? part.gate[g] + u : nullptr;
-            part.peephole[g] = part.peephole[g] ? part.peephole[g] + u : nullptr;
-            part.product[g] = product(g, r);
-        }
-        part.previous += u;
-        part.cell += u;
-        part.hidden += u;
-        shared.units(call.row, part, least(width, loop.hidden - u));
     }
     // After a step: gates that are sent on, and the last state of a sequence that ends here.
     void keep(int t, int r) {

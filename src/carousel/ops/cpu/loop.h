@@ -8,6 +8,8 @@
 
 namespace carousel::CAROUSEL_TARGET {
 
+inline constexpr size_t kChunk = 96;  // rows that are multiplied with the input weights at a time
+
 enum Source { kFromHidden, kFromCell, kFromGates, kSources };  // what a recurrent product reads
 
 template <class T> T* as(void* pointer) { return static_cast<T*>(pointer); }
@@ -52,6 +54,7 @@ template <class T> struct Loop {
 
     // h, c or the gates before step t, if they are not what a step of this loop left.
     const T* start(int source, int t, int b) const {
+        if (!first(t, b) && !call.reset) return nullptr;
         void* const fresh[] = {call.fresh_hidden, call.fresh_cell, call.fresh_gates};
         void* const initial[] = {call.initial_hidden, call.initial_cell, call.initial_gates};
         if (begins(t, b)) return given(fresh[source], b, source_width(source));

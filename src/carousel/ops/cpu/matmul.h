@@ -80,19 +80,15 @@ template <class T, int R, int V> void run_tile(const Tile<T>& tile) {
         }
 }
 
-// How tall and wide a tile is that leaves all sums in registers.
-struct TileShape { int rows, vectors; };
-inline TileShape tile_shape(int rows) {
-    if constexpr (kManyRegisters) {
-        if (rows <= 6) return {rows, 4};
-        if (rows <= 12) return {rows, 2};
-        const int tiles = (rows + 5) / 6;
-        return {(rows + tiles - 1) / tiles, 4};
-    } else {
-        if (rows <= 2) return {rows, 4};
-        const int tiles = (rows + 5) / 6;
-        return {(rows + tiles - 1) / tiles, 2};
-    }
+// How tall and wide a tile is that leaves all sums in registers: rows are shared out evenly among the last tiles.
+inline constexpr unsigned char kHeights[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 5, 5, 5, 6, 6, 6, 5, 5, 6, 6, 6, 6, 5, 6, 6, 6, 6, 6};
+inline int tile_height(int rows) {
+    if (rows > 30) return 6;
+    return kManyRegisters || rows <= 6 || rows > 12 ? kHeights[rows] : (rows + 1) / 2;
+}
+inline int tile_width(int rows) {
+    if constexpr (kManyRegisters) return rows > 6 && rows <= 12 ? 2 : 4;
+    else return rows <= 2 ? 4 : 2;
 }
 
 template <class T, int R> void run_tile_of(const Tile<T>& tile, int vectors) {
@@ -129,16 +125,16 @@ template <class T> void run_panel(Tile<T> tile, int rows) {
     const ptrdiff_t column = tile.column;
     const int columns = tile.columns;
     while (rows > 0) {
-        const TileShape shape = tile_shape(rows);
-        for (int v = 0; v < tile.width; v += shape.vectors) {
+        const int height = tile_height(rows), vectors = tile_width(rows);
+        for (int v = 0; v < tile.width; v += vectors) {
             tile.right = right + v * kLanes<T>;
             tile.column = column + v * kLanes<T>;
             tile.columns = columns - v * kLanes<T>;
-            run_tile_of(tile, shape.rows, least(shape.vectors, tile.width - v));
+            run_tile_of(tile, height, least(vectors, tile.width - v));
         }
-        tile.left += shape.rows;
-        tile.out += shape.rows;
-        rows -= shape.rows;
+        tile.left += height;
+        tile.out += height;
+        rows -= height;
     }
 }
 
@@ -224,50 +220,59 @@ template <class T> void pack_rows(T* to, const T* const* rows, ptrdiff_t column,
     }
 }
 
-// sums[n] (rows of `out`, `ld` apart) += Σ_k left[k][first + n] · right[k][0 … columns), for n in [begin, end).
-template <class T> struct Outer {
-    const T* const* left;   // a pointer for each of `count` steps
-    const T* const* right;  // likewise
-    int count;
-    ptrdiff_t first;  // the column of left that belongs to row 0 of out
+// What is multiplied with the left factor of outer products, and where the sums go.
+template <class T> struct Right {
+    const T* const* rows;  // a pointer for each step
     int columns;
     T* out;
     ptrdiff_t stride;
 };
 
+// out[n] += Σ_k left[k][first + n] · right[k], for every right factor, n in [begin, end).
+template <class T> struct Outer {
+    const T* const* left;  // a pointer for each of `count` steps
+    int count;
+    ptrdiff_t first;  // the column of left that belongs to row 0 of out
+    int begin, end;
+};
+
 inline constexpr int kStrip = 6;    // rows of out that are summed together
 inline constexpr int kSteps = 256;  // steps that are packed at a time
+// From strip to strip; no power of two, which would put the same step of all strips into the same lines of a cache.
+template <class T> inline constexpr int kStripLength = kStrip * kSteps + kLanes<T>;
 
-template <class T> void pack_strip(T* to, const Outer<T>& outer, int from, int steps, int row, int rows) {
+// Steps of left as strips [strip][step][row].
+template <class T> void pack_strips(T* to, const Outer<T>& outer, int from, int steps) {
+    const int rows = outer.end - outer.begin, whole = rows / kStrip, rest = rows % kStrip;
     for (int k = 0; k < steps; ++k) {
-        const T* source = outer.left[from + k] + outer.first + row;
-        for (int r = 0; r < rows; ++r) to[k * kStrip + r] = source[r];
+        const T* source = outer.left[from + k] + outer.first + outer.begin;
+        T* at = to + k * kStrip;
+        for (int s = 0; s < whole; ++s) memcpy(at + s * kStripLength<T>, source + s * kStrip, kStrip * sizeof(T));
+        for (int r = 0; r < rest; ++r) at[whole * kStripLength<T> + r] = source[whole * kStrip + r];
     }
 }
 
-template <class T> void outer_products(const Outer<T>& outer, int begin, int end) {
-    const int strips = (end - begin + kStrip - 1) / kStrip;
-    Buffer<T> left(size_t(strips) * kStrip * kSteps), right(size_t(kSteps) * kPanelLanes<T>);
+template <class T> void outer_products(const Outer<T>& outer, const Right<T>* rights, int number) {
+    const int strips = (outer.end - outer.begin + kStrip - 1) / kStrip;
+    Buffer<T> left(size_t(strips) * kStripLength<T>), right(size_t(kSteps) * kPanelLanes<T>);
     for (int from = 0; from < outer.count; from += kSteps) {
         const int steps = least(kSteps, outer.count - from);
-        for (int s = 0; s < strips; ++s) {
-            const int row = begin + s * kStrip;
-            pack_strip<T>(left + size_t(s) * kStrip * kSteps, outer, from, steps, row, least(kStrip, end - row));
-        }
-        for (int column = 0; column < outer.columns; column += kPanelLanes<T>) {
-            const int columns = least(kPanelLanes<T>, outer.columns - column), width = (columns + kLanes<T> - 1) / kLanes<T>;
-            pack_rows<T>(right, outer.right + from, column, columns, steps);
-            for (int s = 0; s < strips; ++s) {
-                const int row = begin + s * kStrip, rows = least(kStrip, end - row);
-                const T* lefts[kStrip];
-                T* outs[kStrip];
-                for (int r = 0; r < rows; ++r) {
-                    lefts[r] = left + size_t(s) * kStrip * kSteps + r;
-                    outs[r] = outer.out + (row + r) * outer.stride;
+        pack_strips(left.data, outer, from, steps);
+        for (const Right<T>* one = rights; one < rights + number; ++one)
+            for (int column = 0; column < one->columns; column += kPanelLanes<T>) {
+                const int columns = least(kPanelLanes<T>, one->columns - column), width = (columns + kLanes<T> - 1) / kLanes<T>;
+                pack_rows<T>(right, one->rows + from, column, columns, steps);
+                for (int s = 0; s < strips; ++s) {
+                    const int row = outer.begin + s * kStrip, rows = least(kStrip, outer.end - row);
+                    const T* lefts[kStrip];
+                    T* outs[kStrip];
+                    for (int r = 0; r < rows; ++r) {
+                        lefts[r] = left + size_t(s) * kStripLength<T> + r;
+                        outs[r] = one->out + (row + r) * one->stride;
+                    }
+                    run_panel(Tile<T>{lefts, kStrip, right, width, steps, outs, column, columns, nullptr, true}, rows);
                 }
-                run_panel(Tile<T>{lefts, kStrip, right, width, steps, outs, column, columns, nullptr, true}, rows);
             }
-        }
     }
 }
 

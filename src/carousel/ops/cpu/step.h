@@ -9,7 +9,7 @@ namespace carousel::CAROUSEL_TARGET {
 // Everything that one sequence reads and writes in a forward step. `gate` may be the memory of `pre`.
 template <class T> struct ForwardRow {
     const T* pre[kGates];
-    const T* product[kGates];  // null where nothing recurs
+    const T* product[kGates];  // of the units from the first that is asked for; null where nothing recurs
     const T* peephole[kGates];
     const T* previous;  // c_{t-1}
     T* gate[kGates];    // null: not kept
@@ -32,13 +32,13 @@ template <class T, class R> struct Equations {
     }
 };
 
-template <class T, class R> [[gnu::always_inline]] inline void forward_lanes(const R& r, const ForwardRow<T>& s, int u, int n) {
+template <class T, class R> [[gnu::always_inline]] inline void forward_lanes(const R& r, const ForwardRow<T>& s, int u, int at, int n) {
     const Equations<T, R> cell{r};
     const Vec<T> old = load(s.previous + u, n);
     auto learn = [&](int g, Vec<T> seen) __attribute__((always_inline)) {
         if (!learned(r.row, g)) return Vec<T>{};
         Vec<T> pre = load(s.pre[g] + u, n);
-        if (recurrent(r.row, g) || sends(r.row, g)) pre += load(s.product[g] + u);
+        if (recurrent(r.row, g) || sends(r.row, g)) pre += load(s.product[g] + at);
         if (peeps(r.row, g)) pre += load(s.peephole[g] + u, n) * seen;
         const Vec<T> value = cell.gate(g, pre);
         if (s.gate[g]) store(s.gate[g] + u, value, n);
@@ -52,10 +52,10 @@ template <class T, class R> [[gnu::always_inline]] inline void forward_lanes(con
     store(s.hidden + u, learned(r.row, kOutput) ? o * out : out, n);
 }
 
-template <class T, class R> void forward_units(const R& r, const ForwardRow<T>& s, int count) {
-    int u = 0;
-    for (; u + kLanes<T> <= count; u += kLanes<T>) forward_lanes<T>(r, s, u, kLanes<T>);
-    if (u < count) forward_lanes<T>(r, s, u, count - u);
+template <class T, class R> void forward_units(const R& r, const ForwardRow<T>& s, int begin, int end) {
+    int u = begin;
+    for (; u + kLanes<T> <= end; u += kLanes<T>) forward_lanes<T>(r, s, u, u - begin, kLanes<T>);
+    if (u < end) forward_lanes<T>(r, s, u, u - begin, end - u);
 }
 
 // Everything that one sequence reads and writes in a backward step. `grad` may be the memory of `gate`.

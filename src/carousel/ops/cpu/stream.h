@@ -51,7 +51,7 @@ template <class T> void stream_step(const Call& call, ForwardUnits<T> units) {
         row.previous = c;
         row.cell = as<T>(call.last_cell) + b * hidden;
         row.hidden = as<T>(call.last_hidden) + b * hidden;
-        units(call.row, row, hidden);
+        units(call.row, row, 0, hidden);
     }
 }
 
