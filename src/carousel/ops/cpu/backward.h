@@ -4,20 +4,24 @@
 
 namespace carousel::CAROUSEL_TARGET {
 
-template <class T> using BackwardUnits = void (*)(const Row&, const BackwardRow<T>&, int);
-template <class T, class R> void backward_as(const Row& row, const BackwardRow<T>& s, int count) {
-    if constexpr (requires { R{row}; }) backward_units<T>(R{row}, s, count);
-    else backward_units<T>(R{}, s, count);
+template <class T> using BackwardUnits = void (*)(const Row&, const BackwardRow<T>&, int begin, int end);
+template <class T, class R> void backward_as(const Row& row, const BackwardRow<T>& s, int begin, int end) {
+    if constexpr (requires { R{row}; }) backward_units<T>(R{row}, s, begin, end);
+    else backward_units<T>(R{}, s, begin, end);
 }
 
 template <class T> struct Backward {
     Loop<T> loop;
     BackwardUnits<T> units;
     Packed<T> input, projection, products[kSources];
+    const int width[kSources];  // of a carried gradient, padded to whole vectors
+    Buffer<T> carry[kSources];  // the gradients of h, c and the gates on their way back, by sequence
+    mutable Meeting meeting;
     Buffer<T> packed, grad_peephole, grad_norm_recurrent, grad_norm_cell, grad_hidden, gated, dropped[kFromGates];
 
     Backward(const Call& call, BackwardUnits<T> of_row)
-        : loop(call), units(of_row), packed(packed_size()), grad_peephole(peephole_size()),
+        : loop(call), units(of_row), width{padded(loop.output, kLanes<T>), padded(loop.hidden, kLanes<T>), padded(loop.layout.sent, kLanes<T>)},
+          carry{carry_of(kFromHidden), carry_of(kFromCell), carry_of(kFromGates)}, packed(packed_size()), grad_peephole(peephole_size()),
           grad_norm_recurrent(norm_size(loop.layout.recurrent_rows)), grad_norm_cell(norm_size(loop.hidden)), grad_hidden(projected() * size_t(loop.output)),
           gated(projected() * size_t(loop.hidden)), dropped{Buffer<T>(dropped_size(kFromHidden)), Buffer<T>(dropped_size(kFromCell))} {
         grad_peephole.zero(peephole_size());
@@ -30,11 +34,14 @@ template <class T> struct Backward {
         for (int g = 0; g < kGates; ++g) total += loop.reads(source, g) ? loop.layout.units[g] : 0;
         return total;
     }
-    static void run_part(void* self, int part, int parts);
-    static void run_weights(void* self, int part, int parts);
-    void finish();
+    void run(int threads);
 
 private:
+    static void run_part(void* self, int part, int parts);
+    static void run_team(void* self, int part, int parts);
+    static void run_weights(void* self, int part, int parts);
+    void finish();
+    Buffer<T> carry_of(int source) const { return Buffer<T>(size_t(loop.batch) * size_t(width[source])); }
     size_t projected() const { return loop.call.P ? size_t(loop.time) * size_t(loop.batch) : 0; }
     size_t norm_size(int units) const { return loop.call.row.norm == Norm::none ? 0 : 2 * size_t(loop.batch) * size_t(units); }
     size_t dropped_size(int source) const {
@@ -80,37 +87,49 @@ template <class T> struct BackwardThread {
     const Loop<T>& loop;
     const Call& call;
     const Layout& layout;
+    const int part;
+    int parts;  // of a team; 1 where this thread has sequences of its own
     Share<T> share;
+    Units<T> own;
     const bool general;
     General<T> path;
-    const int width[kSources];  // of a carried gradient, padded to whole vectors
-    Buffer<T> carry[kSources], compact[kSources], grad_gated, total, kept, product;
+    Buffer<T> compact[kSources], grad_gated, total, kept, product;
     const int ahead;  // rows of the gradient of x that are computed together
     int waiting = 0;
     Buffer<const T*> left, passed, shifted;
     Buffer<T*> out, grad_x;
 
-    BackwardThread(const Backward<T>& of, int part, int parts)
-        : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), share(of.loop, part, parts),
-          general(loop.general()), path(call.row, layout, loop.hidden), width{padded(loop.output, kLanes<T>), padded(loop.hidden, kLanes<T>), padded(layout.sent, kLanes<T>)},
-          carry{rows_of(width[0]), rows_of(width[1]), rows_of(width[2])},
-          compact{rows_of(of.depth(0)), rows_of(of.depth(1)), rows_of(of.depth(2))}, grad_gated(rows_of(call.P ? width[1] : 0)),
-          total(rows_of(general ? width[0] : 0)), kept(rows_of(general ? width[0] : 0)), product(rows_of(call.drop_hidden ? most(width[0], width[1]) : 0)),
+    // `sequences` says which share of the sequences this is, `units` which part of the units.
+    BackwardThread(const Backward<T>& of, Portion sequences, Portion units)
+        : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), part(units.part), parts(units.parts), share(of.loop, sequences.part, sequences.parts),
+          own(of.loop.hidden, units.part, units.parts), general(loop.general()), path(call.row, layout, loop.hidden),
+          compact{rows_of(of.depth(0)), rows_of(of.depth(1)), rows_of(of.depth(2))}, grad_gated(rows_of(call.P ? of.width[1] : 0)),
+          total(rows_of(general ? of.width[0] : 0)), kept(rows_of(general ? of.width[0] : 0)), product(rows_of(call.drop_hidden ? most(of.width[0], of.width[1]) : 0)),
           ahead(most(share.count, int(kChunk))), left(size_t(share.count)), passed(size_t(ahead)), shifted(size_t(ahead)), out(size_t(share.count)),
           grad_x(size_t(ahead)) {}
 
     void run() {
-        for (int s = loop.time - 1; s >= 0; --s) step(call.reverse ? loop.time - 1 - s : s);
+        for (int s = loop.time - 1; s >= 0; --s)
+            if (!step(call.reverse ? loop.time - 1 - s : s)) return;
         flush();
-        for (int r = 0; r < share.count; ++r) finish(share.rows[r]);
+        for (int r = 0; r < share.count && part == 0; ++r) finish(share.rows[r]);
     }
 
 private:
     Buffer<T> rows_of(int columns) const { return Buffer<T>(size_t(share.count) * size_t(columns)); }
-    T* row(T* of, int source, int r) const { return of + size_t(r) * size_t(width[source]); }
+    T* row(T* of, int source, int r) const { return of + size_t(r) * size_t(shared.width[source]); }
+    T* carry(int source, int r) const { return row(shared.carry[source], source, share.rows[r]); }
     T* grad_row(int t, int b) const { return as<T>(call.grad_gates) + loop.cell_at(t, b) * size_t(layout.rows); }
+    // Waits for the team: whether this thread has anything left to do.
+    bool meet() {
+        if (parts == 1 || shared.meeting.wait(parts)) return true;
+        flush();
+        parts = 1;
+        own = Units<T>(loop.hidden, 0, 1);
+        return part == 0;
+    }
 
-    void step(int t) {
+    bool step(int t) {
         const int active = share.active(t);
         for (int r = 0; r < active; ++r)
             if (loop.last(t, share.rows[r])) begin(r);
@@ -120,26 +139,31 @@ private:
         for (int r = 0; r < active; ++r) advance(t, r);
         if (call.norm_recurrent)
             for (int r = 0; r < active; ++r) normalize_back(t, r);
+        if (!meet()) return false;
         for (int source = 0; source < kSources; ++source)
             if (shared.products[source].depth) multiply_back(source, t, active);
         if (layout.recurrent_rows == 0 || !shared.products[kFromHidden].depth)
-            for (int r = 0; r < active; ++r) memset(row(carry[kFromHidden], kFromHidden, r), 0, size_t(width[kFromHidden]) * sizeof(T));
+            for (int r = 0; r < active; ++r) memset(carry(kFromHidden, r), 0, size_t(shared.width[kFromHidden]) * sizeof(T));
         if (call.zoneout_hidden)
             for (int r = 0; r < active; ++r) zone_out(r);
         if (call.grad_x) look_back(t, active);
         for (int r = 0; r < active; ++r) leave(t, r);
+        return true;
     }
     // The gradients of a sequence's last state, where it begins on its way back.
     void begin(int r) {
         void* const last[] = {call.grad_last_hidden, call.grad_last_cell, call.grad_last_gates};
         for (int source = 0; source < kSources; ++source) {
-            T* to = row(carry[source], source, r);
-            if (!width[source]) continue;
-            memset(to, 0, size_t(width[source]) * sizeof(T));
-            const int count = loop.source_width(source);
-            if (last[source]) memcpy(to, as<T>(last[source]) + size_t(share.rows[r]) * size_t(count), size_t(count) * sizeof(T));
+            const int width = loop.source_width(source), from = begins_at(), count = ends_at(width) - from;
+            if (!width) continue;
+            T* to = carry(source, r) + from;
+            memset(to, 0, size_t(count) * sizeof(T));
+            if (last[source]) memcpy(to, as<T>(last[source]) + size_t(share.rows[r]) * size_t(width) + from, size_t(count) * sizeof(T));
         }
     }
+    // The part of a state that is this thread's.
+    int begins_at() const { return parts > 1 ? own.begin : 0; }
+    int ends_at(int width) const { return parts > 1 ? own.end : width; }
     const T* grad_output(int t, int b) const {
         return call.grad_outputs ? as<T>(call.grad_outputs) + t * call.grad_outputs_stride.time + b * call.grad_outputs_stride.batch : loop.zeros.data;
     }
@@ -147,16 +171,16 @@ private:
     void zone_in(int t, int r) {
         const int b = share.rows[r];
         const T *mask = loop.zoneout_hidden(t, b), *one = grad_output(t, b);
-        T *other = row(carry[kFromHidden], kFromHidden, r), *made = row(total, kFromHidden, r), *stayed = row(kept, kFromHidden, r);
+        T *other = carry(kFromHidden, r), *made = row(total, kFromHidden, r), *stayed = row(kept, kFromHidden, r);
         for (int u = 0; u < loop.output; ++u) {
             const T d = one[u] + other[u];
             made[u] = d - d * mask[u];
             stayed[u] = d * mask[u];
         }
-        memset(other, 0, size_t(width[kFromHidden]) * sizeof(T));
+        memset(other, 0, size_t(shared.width[kFromHidden]) * sizeof(T));
     }
     void zone_out(int r) {
-        T* to = row(carry[kFromHidden], kFromHidden, r);
+        T* to = carry(kFromHidden, r);
         for (int u = 0; u < loop.output; ++u) to[u] += row(kept, kFromHidden, r)[u];
     }
     const T* grad_made(int t, int r) const { return call.zoneout_hidden ? row(total, kFromHidden, r) : grad_output(t, share.rows[r]); }
@@ -165,12 +189,12 @@ private:
         for (int r = 0; r < active; ++r) {
             const int b = share.rows[r];
             T* sum = shared.grad_hidden + loop.cell_at(t, b) * size_t(loop.output);
-            const T *one = grad_made(t, r), *other = row(carry[kFromHidden], kFromHidden, r);
+            const T *one = grad_made(t, r), *other = carry(kFromHidden, r);
             for (int u = 0; u < loop.output; ++u) sum[u] = one[u] + other[u];
             left[r] = sum;
             out[r] = row(grad_gated, kFromCell, r);
         }
-        multiply(shared.projection, Product<T>{left, out, active}, shifted.data);
+        multiply(shared.projection, Product<T>{left, out, active}, shifted.data, 0, shared.projection.panels());
     }
     void advance(int t, int r) {
         const int b = share.rows[r];
@@ -183,15 +207,15 @@ private:
             s.grad[g] = grad + layout.rows_at[g];
             s.peephole[g] = loop.peephole(g);
             s.grad_peephole[g] = shared.grad_peephole + (size_t(b) * size_t(layout.peepholes) + size_t(most(0, layout.peephole[g]))) * size_t(loop.hidden);
-            s.sent[g] = layout.sent_at[g] < 0 ? nullptr : row(carry[kFromGates], kFromGates, r) + layout.sent_at[g];
+            s.sent[g] = layout.sent_at[g] < 0 ? nullptr : carry(kFromGates, r) + layout.sent_at[g];
         }
         s.previous = loop.cell_before(t, b);
         s.cell = loop.cell_row(t, b);
         s.hidden[0] = call.P ? row(grad_gated, kFromCell, r) : grad_made(t, r);
-        s.hidden[1] = call.P ? nullptr : row(carry[kFromHidden], kFromHidden, r);
-        s.carry = row(carry[kFromCell], kFromCell, r);
+        s.hidden[1] = call.P ? nullptr : carry(kFromHidden, r);
+        s.carry = carry(kFromCell, r);
         s.output = call.P ? shared.gated + loop.cell_at(t, b) * size_t(loop.hidden) : nullptr;
-        if (!general) return shared.units(call.row, s, loop.hidden);
+        if (!general) return shared.units(call.row, s, own.begin, own.end);
         Extras<T> extras = loop.extras(t, b);
         extras.grad_norm_cell = shared.grad_norm_cell + 2 * size_t(b) * size_t(loop.hidden);
         path.backward(s, extras);
@@ -227,15 +251,17 @@ private:
     void multiply_back(int source, int t, int active) {
         for (int r = 0; r < active; ++r) {
             left[r] = gathered(source, t, r);
-            out[r] = row(masked(source) ? product : carry[source], source, r);
+            out[r] = masked(source) ? row(product, source, r) : carry(source, r);
         }
-        multiply(shared.products[source], Product<T>{left, out, active, nullptr, source == kFromCell && !masked(source)}, shifted.data);
+        multiply(shared.products[source], Product<T>{left, out, active, nullptr, source == kFromCell && !masked(source)}, shifted.data, panel(begins_at()),
+                 panel(ends_at(loop.source_width(source))));
         for (int r = 0; r < active && masked(source); ++r) {
             const T *mask = loop.drop_hidden(t, share.rows[r]), *from = row(product, source, r);
-            T* to = row(carry[source], source, r);
+            T* to = carry(source, r);
             for (int u = 0; u < loop.source_width(source); ++u) to[u] = from[u] * mask[u] + (source == kFromCell ? to[u] : T(0));
         }
     }
+    static int panel(int unit) { return (unit + kPanelLanes<T> - 1) / kPanelLanes<T>; }
     bool masked(int source) const { return call.drop_hidden && source != kFromGates; }
     const T* gathered(int source, int t, int r) const {
         const bool normalized = call.norm_recurrent && source != kFromGates;
@@ -259,7 +285,8 @@ private:
         if (waiting + share.count > ahead) flush();
     }
     void flush() {
-        if (waiting) multiply(shared.input, Product<T>{passed, grad_x, waiting}, shifted.data);
+        const int begin = waiting * part / parts, end = waiting * (part + 1) / parts;
+        if (begin < end) multiply(shared.input, Product<T>{passed + begin, grad_x + begin, end - begin}, shifted.data, 0, shared.input.panels());
         waiting = 0;
     }
     // Where a sequence began, its gradient belongs to the state that it began with.
@@ -270,11 +297,11 @@ private:
         void* const fresh[] = {call.grad_fresh_hidden, call.grad_fresh_cell, call.grad_fresh_gates};
         void* const initial[] = {call.grad_initial_hidden, call.grad_initial_cell, call.grad_initial_gates};
         for (int source = 0; source < kSources; ++source) {
-            T* from = row(carry[source], source, r);
+            T* from = carry(source, r);
             const int count = loop.source_width(source);
             T* to = as<T>(begins ? fresh[source] : initial[source]);
-            for (int u = 0; to && u < count; ++u) to[size_t(b) * size_t(count) + size_t(u)] += from[u];
-            if (count) memset(from, 0, size_t(count) * sizeof(T));
+            for (int u = begins_at(); to && u < ends_at(count); ++u) to[size_t(b) * size_t(count) + size_t(u)] += from[u];
+            if (count) memset(from + begins_at(), 0, size_t(ends_at(count) - begins_at()) * sizeof(T));
         }
     }
     void finish(int b) {
@@ -400,7 +427,15 @@ private:
     }
 };
 
-template <class T> void Backward<T>::run_part(void* self, int part, int parts) { BackwardThread<T>(*static_cast<Backward*>(self), part, parts).run(); }
+template <class T> void Backward<T>::run(int threads) {
+    if (loop.team > 1) together(loop.team, run_team, this);
+    else parallel(loop.parts(), run_part, this);
+    const double work = 2.0 * double(loop.time) * double(loop.batch) * loop.layout.rows * double(loop.call.inputs + loop.call.output);
+    parallel(work < 4e6 ? 1 : most(1, threads), run_weights, this);
+    finish();
+}
+template <class T> void Backward<T>::run_part(void* self, int part, int parts) { BackwardThread<T>(*static_cast<Backward*>(self), {part, parts}, {}).run(); }
+template <class T> void Backward<T>::run_team(void* self, int part, int parts) { BackwardThread<T>(*static_cast<Backward*>(self), {}, {part, parts}).run(); }
 template <class T> void Backward<T>::run_weights(void* self, int part, int parts) {
     WeightGradients<T>(*static_cast<Backward*>(self), part, parts).run();
 }

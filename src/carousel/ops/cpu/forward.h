@@ -14,19 +14,30 @@ template <class T> struct Forward {
     Loop<T> loop;
     ForwardUnits<T> units;
     Packed<T> input, projection, products[kSources][kGates];
-    Buffer<T> packed;
+    Buffer<T> packed, cells, ahead;  // ahead: shared by a team
+    mutable Meeting meeting;
 
-    Forward(const Call& call, ForwardUnits<T> of_row) : loop(call), units(of_row), packed(packed_size()) { pack(); }
+    Forward(const Call& call, ForwardUnits<T> of_row)
+        : loop(call), units(of_row), packed(packed_size()), cells(call.training ? 0 : 2 * size_t(loop.batch) * size_t(loop.hidden)), ahead(ahead_size()) { pack(); }
 
-    void run(int part, int parts);
+    void run() {
+        if (loop.team > 1) together(loop.team, run_team, this);
+        else parallel(loop.parts(), run_part, this);
+    }
+    int chunk_steps(int sequences) const { return most(1, int(kChunk) / most(1, sequences)); }
     bool reads_any(int source) const {
         for (int g = 0; g < kGates; ++g)
             if (loop.reads(source, g)) return true;
         return false;
     }
-    static void run_part(void* self, int part, int parts) { static_cast<Forward*>(self)->run(part, parts); }
 
 private:
+    static void run_part(void* self, int part, int parts);
+    static void run_team(void* self, int part, int parts);
+    size_t ahead_size() const {
+        const bool wanted = loop.call.x && !loop.call.training && loop.team > 1;
+        return wanted ? size_t(chunk_steps(loop.batch)) * size_t(loop.batch) * size_t(loop.layout.rows) : 0;
+    }
     size_t packed_size() const {
         const Layout& layout = loop.layout;
         size_t size = loop.call.x ? Packed<T>::size(layout.rows, int(loop.call.inputs)) : 0;
@@ -59,23 +70,26 @@ template <class T> struct ForwardThread {
     const Loop<T>& loop;
     const Call& call;
     const Layout& layout;
+    const int part;
+    int parts;  // of a team; 1 where this thread has sequences of its own
     Share<T> share;
+    Units<T> own;
     const bool general;
     const int width, chunk_steps;  // units that are multiplied before the step is taken; steps computed ahead
     General<T> path;
-    Buffer<T> products, ahead, cells, sent, gated, dropped[kFromGates];
+    Buffer<T> products, computed, sent, gated, dropped[kFromGates];
     Buffer<T> joined;
     Buffer<const T*> left[kSources], shifted, before;  // before: h of the step before, whole
     Buffer<T*> out;
     Buffer<ForwardRow<T>> rows;
 
-    ForwardThread(const Forward<T>& of, int part, int parts)
-        : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), share(of.loop, part, parts),
-          general(loop.general()), width(general ? padded(loop.hidden, kPanelLanes<T>) : kPanelLanes<T>), chunk_steps(most(1, int(kChunk) / most(1, share.count))),
-          path(call.row, layout, loop.hidden),
-          products(size_t(kGates) * size_t(share.count) * size_t(width)),
-          ahead(call.x && !call.training ? size_t(chunk_steps) * size_t(share.count) * size_t(layout.rows) : 0),
-          cells(call.training ? 0 : 2 * size_t(share.count) * size_t(loop.hidden)), sent(2 * size_t(share.count) * size_t(layout.sent)),
+    // `sequences` says which share of the sequences this is, `part` which part of the units.
+    ForwardThread(const Forward<T>& of, Portion sequences, Portion units)
+        : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), part(units.part), parts(units.parts), share(of.loop, sequences.part, sequences.parts),
+          own(of.loop.hidden, units.part, units.parts), general(loop.general()), width(general ? padded(loop.hidden, kPanelLanes<T>) : kPanelLanes<T>),
+          chunk_steps(of.chunk_steps(share.count)), path(call.row, layout, loop.hidden), products(size_t(kGates) * size_t(share.count) * size_t(width)),
+          computed(call.x && !call.training && !of.ahead.data ? size_t(chunk_steps) * size_t(share.count) * size_t(layout.rows) : 0),
+          sent(2 * size_t(share.count) * size_t(layout.sent)),
           gated(call.P ? size_t(share.count) * size_t(loop.hidden) : 0),
           dropped{Buffer<T>(call.drop_hidden ? size_t(share.count) * size_t(loop.output) : 0),
                   Buffer<T>(call.drop_hidden ? size_t(share.count) * size_t(loop.hidden) : 0)},
@@ -86,12 +100,24 @@ template <class T> struct ForwardThread {
         for (int from = 0; from < loop.time; from += chunk_steps) {
             const int to = least(loop.time, from + chunk_steps);
             if (call.x) look_ahead(from, to);
-            for (int s = from; s < to; ++s) step(call.reverse ? loop.time - 1 - s : s, s - from);
+            if (!meet()) return;
+            for (int s = from; s < to; ++s) {
+                step(call.reverse ? loop.time - 1 - s : s, s - from);
+                if (!meet()) return;
+            }
         }
-        for (int r = 0; r < share.count; ++r) finish(share.rows[r]);
+        if (part == 0)
+            for (int r = 0; r < share.count; ++r) finish(share.rows[r]);
     }
 
 private:
+    // Waits for the team: whether this thread has anything left to do.
+    bool meet() {
+        if (parts == 1 || shared.meeting.wait(parts)) return true;
+        parts = 1;
+        own = Units<T>(loop.hidden, 0, 1);
+        return part == 0;
+    }
     // W x + b for the steps [from, to) of the loop, in one product.
     void look_ahead(int from, int to) {
         int count = 0;
@@ -103,14 +129,16 @@ private:
                 out[count] = ahead_row(t, s - from, r);
             }
         }
-        multiply(shared.input, Product<T>{x, out, count, as<T>(call.b)}, shifted.data);
+        const int begin = count * part / parts, end = count * (part + 1) / parts;
+        multiply(shared.input, Product<T>{x + begin, out + begin, end - begin, as<T>(call.b)}, shifted.data, 0, shared.input.panels());
     }
     T* ahead_row(int t, int step, int r) const {
         if (call.training) return as<T>(call.activations) + loop.cell_at(t, share.rows[r]) * size_t(layout.rows);
-        return ahead + (size_t(step) * size_t(share.count) + size_t(r)) * size_t(layout.rows);
+        return (shared.ahead ? shared.ahead : computed) + (size_t(step) * size_t(share.count) + size_t(r)) * size_t(layout.rows);
     }
     T* cell_row(int t, int r) const {
-        return call.training ? loop.cell_row(t, share.rows[r]) : cells + (size_t(t & 1) * size_t(share.count) + size_t(r)) * size_t(loop.hidden);
+        const int b = share.rows[r];
+        return call.training ? loop.cell_row(t, b) : shared.cells + (size_t(t & 1) * size_t(loop.batch) + size_t(b)) * size_t(loop.hidden);
     }
     T* sent_row(int t, int r) const { return sent + (size_t(t & 1) * size_t(share.count) + size_t(r)) * size_t(layout.sent); }
 
@@ -141,9 +169,9 @@ private:
         for (int r = 0; r < active; ++r) prepare(t, step, r);
         if (general) advance_general(t, active);
         else
-            for (int u = 0, panel = 0; u < loop.hidden; u += width, ++panel) {
-                multiply_gates(kFromHidden, kSources, panel, 0, active);
-                for (int r = 0; r < active; ++r) shared.units(call.row, rows[r], u, least(u + width, loop.hidden));
+            for (int u = own.begin; u < own.end; u += width) {
+                multiply_gates(kFromHidden, kSources, u / width, 0, active);
+                for (int r = 0; r < active; ++r) shared.units(call.row, rows[r], u, least(u + width, own.end));
             }
         if (call.P) project(t, active);
         for (int r = 0; r < active; ++r) keep(t, r);
@@ -153,7 +181,7 @@ private:
             out[r] = loop.output_row(t, share.rows[r]);
             shifted[r] = rows[r].hidden;
         }
-        multiply(shared.projection, Product<T>{shifted, out, active}, shifted + share.count);
+        multiply(shared.projection, Product<T>{shifted, out, active}, shifted + share.count, 0, shared.projection.panels());
         if (call.zoneout_hidden)
             for (int r = 0; r < active; ++r) zone_out(t, r, out[r]);
     }
@@ -221,22 +249,24 @@ private:
             for (int g = 0; g < kGates; ++g)
                 if (layout.sent_at[g] >= 0) memcpy(sent_row(t, r) + layout.sent_at[g], rows[r].gate[g], size_t(layout.units[g]) * sizeof(T));
         if (!loop.last(t, b)) return;
-        keep_last(call.last_hidden, b, loop.output_row(t, b), loop.output);
-        keep_last(call.last_cell, b, cell_row(t, r), loop.hidden);
-        if (layout.sent) keep_last(call.last_gates, b, sent_row(t, r), layout.sent);
+        const int end = parts > 1 ? own.end : loop.output;
+        keep_last(call.last_hidden, b, loop.output_row(t, b), loop.output, own.begin, end);
+        keep_last(call.last_cell, b, cell_row(t, r), loop.hidden, own.begin, own.end);
+        if (layout.sent) keep_last(call.last_gates, b, sent_row(t, r), layout.sent, 0, layout.sent);
     }
-    void keep_last(void* to, int b, const T* state, int count) {
-        memcpy(as<T>(to) + size_t(b) * size_t(count), state, size_t(count) * sizeof(T));
+    void keep_last(void* to, int b, const T* state, int count, int begin, int end) {
+        memcpy(as<T>(to) + size_t(b) * size_t(count) + begin, state + begin, size_t(end - begin) * sizeof(T));
     }
     void finish(int b) {
         for (int t = loop.length(b); t < loop.time; ++t) memset(loop.output_row(t, b), 0, size_t(loop.output) * sizeof(T));
         if (loop.length(b)) return;
-        keep_last(call.last_hidden, b, loop.given(call.initial_hidden, b, loop.output), loop.output);
-        keep_last(call.last_cell, b, loop.given(call.initial_cell, b, loop.hidden), loop.hidden);
-        if (layout.sent) keep_last(call.last_gates, b, loop.given(call.initial_gates, b, layout.sent), layout.sent);
+        keep_last(call.last_hidden, b, loop.given(call.initial_hidden, b, loop.output), loop.output, 0, loop.output);
+        keep_last(call.last_cell, b, loop.given(call.initial_cell, b, loop.hidden), loop.hidden, 0, loop.hidden);
+        if (layout.sent) keep_last(call.last_gates, b, loop.given(call.initial_gates, b, layout.sent), layout.sent, 0, layout.sent);
     }
 };
 
-template <class T> void Forward<T>::run(int part, int parts) { ForwardThread<T>(*this, part, parts).run(); }
+template <class T> void Forward<T>::run_part(void* self, int part, int parts) { ForwardThread<T>(*static_cast<Forward*>(self), {part, parts}, {}).run(); }
+template <class T> void Forward<T>::run_team(void* self, int part, int parts) { ForwardThread<T>(*static_cast<Forward*>(self), {}, {part, parts}).run(); }
 
 }  // namespace carousel::CAROUSEL_TARGET

@@ -9,6 +9,7 @@
 namespace carousel::CAROUSEL_TARGET {
 
 inline constexpr size_t kChunk = 96;  // rows that are multiplied with the input weights at a time
+inline constexpr int kFew = 1;        // sequences a thread, up to which threads share the units
 
 enum Source { kFromHidden, kFromCell, kFromGates, kSources };  // what a recurrent product reads
 
@@ -21,12 +22,14 @@ template <class T> struct Loop {
     Buffer<int> order;  // sequences, the longest first
     Buffer<T> zeros;
     bool ragged = false;
+    int team = 1;  // threads that share the units of every step
 
     explicit Loop(const Call& given)
         : call(given), layout(given.row, int(given.hidden)), time(int(given.time)), batch(int(given.batch)), hidden(int(given.hidden)),
           output(int(given.output)), order(size_t(batch)), zeros(size_t(padded(most(most(hidden, output), layout.sent), 64))) {
         zeros.zero(size_t(padded(most(most(hidden, output), layout.sent), 64)));
         sort();
+        team = teams();
     }
 
     int length(int b) const { return call.lengths ? int(as<int64_t>(call.lengths)[b]) : time; }
@@ -90,6 +93,18 @@ template <class T> struct Loop {
         const double work = 2.0 * time * batch * layout.rows * double(call.inputs + output);
         return work < 4e6 ? 1 : most(1, least(call.threads, batch));
     }
+    // How many threads share the units of every step and wait for each other; 1 where each had better take sequences of its own.
+    // It pays where weights stream through the caches for a few sequences: each core keeps its own part of them.
+    int teams() const {
+        const bool streams = double(layout.recurrent_rows) * output * sizeof(T) > 400e3 && batch < kFew * call.threads;
+        if (call.threads < 2 || !streams || general() || call.P || layout.sent || reads_cell() || crowded()) return 1;
+        return least(call.threads, (hidden + kPanelLanes<T> - 1) / kPanelLanes<T>);
+    }
+    bool reads_cell() const {
+        for (int g = 0; g < kGates; ++g)
+            if (reads(kFromCell, g)) return true;
+        return false;
+    }
 
 private:
     // Sequences by falling length; those of one length in their own order.
@@ -105,6 +120,19 @@ private:
             at += same;
         }
         for (int b = 0; b < batch; ++b) order[count[length(b)]++] = b;
+    }
+};
+
+// One part of so many; all of it if nothing else is said.
+struct Portion { int part = 0, parts = 1; };
+
+// The units of one thread, whole panels of them.
+template <class T> struct Units {
+    int begin, end;
+    Units(int hidden, int part, int parts) {
+        const int panels = (hidden + kPanelLanes<T> - 1) / kPanelLanes<T>;
+        begin = least(hidden, panels * part / parts * kPanelLanes<T>);
+        end = least(hidden, panels * (part + 1) / parts * kPanelLanes<T>);
     }
 };
 

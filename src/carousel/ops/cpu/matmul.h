@@ -153,11 +153,11 @@ template <class T> void multiply_panel(const Packed<T>& packed, int panel, const
               product.rows);
 }
 
-// out (+)= left · packed + bias, in blocks of the depth so that a panel's block stays in the second-level cache.
-template <class T> void multiply(const Packed<T>& packed, const Product<T>& product, const T** shifted) {
+// out (+)= left · packed + bias for some of the panels, in blocks of the depth so that a panel's block stays in the second-level cache.
+template <class T> void multiply(const Packed<T>& packed, const Product<T>& product, const T** shifted, int from, int to) {
     for (int begin = 0; begin < packed.depth || begin == 0; begin += kDepth) {
         for (int r = 0; r < product.rows; ++r) shifted[r] = product.left[r] + begin;
-        for (int panel = 0; panel < packed.panels(); ++panel) {
+        for (int panel = from; panel < to; ++panel) {
             const int width = packed.vectors(panel), columns = least(kPanelLanes<T>, packed.columns - panel * kPanelLanes<T>);
             const T* right = packed.panel(panel) + size_t(begin) * width * kLanes<T>;
             run_panel(Tile<T>{shifted, 1, right, width, least(kDepth, packed.depth - begin), product.out, panel * kPanelLanes<T>, columns,

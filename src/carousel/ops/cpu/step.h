@@ -102,10 +102,10 @@ template <class T, class R> [[gnu::always_inline]] inline void backward_lanes(co
     store(s.carry + u, dc * forget + back, n);
 }
 
-template <class T, class R> void backward_units(const R& r, const BackwardRow<T>& s, int count) {
-    int u = 0;
-    for (; u + kLanes<T> <= count; u += kLanes<T>) backward_lanes<T>(r, s, u, kLanes<T>);
-    if (u < count) backward_lanes<T>(r, s, u, count - u);
+template <class T, class R> void backward_units(const R& r, const BackwardRow<T>& s, int begin, int end) {
+    int u = begin;
+    for (; u + kLanes<T> <= end; u += kLanes<T>) backward_lanes<T>(r, s, u, kLanes<T>);
+    if (u < end) backward_lanes<T>(r, s, u, end - u);
 }
 
 }  // namespace carousel::CAROUSEL_TARGET

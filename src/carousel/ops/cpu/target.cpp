@@ -17,8 +17,7 @@ template <class T> using Rows = typename MakeTable<T, kCompiled>::type;
 inline int instance(const Call& call) { return call.compiled < 0 ? kCompiled : call.compiled; }
 
 template <class T> void forward(const Call& call) {
-    Forward<T> shared(call, Rows<T>::forward[instance(call)]);
-    parallel(shared.loop.parts(), Forward<T>::run_part, &shared);
+    Forward<T>(call, Rows<T>::forward[instance(call)]).run();
 }
 
 template <class T> void stream(const Call& call) { stream_step<T>(call, Rows<T>::forward[instance(call)]); }
@@ -50,11 +49,7 @@ template <class T> void clear(const Call& call) {
 
 template <class T> void backward(const Call& call) {
     clear<T>(call);
-    Backward<T> shared(call, Rows<T>::backward[instance(call)]);
-    parallel(shared.loop.parts(), Backward<T>::run_part, &shared);
-    const double work = 2.0 * double(call.time) * double(call.batch) * shared.loop.layout.rows * double(call.inputs + call.output);
-    parallel(work < 4e6 ? 1 : most(1, call.threads), Backward<T>::run_weights, &shared);
-    shared.finish();
+    Backward<T>(call, Rows<T>::backward[instance(call)]).run(call.threads);
 }
 
 template <class T> void squash_all(Squash kind, const void* from, void* to, int64_t count) {

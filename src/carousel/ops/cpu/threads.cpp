@@ -1,6 +1,7 @@
 #include "threads.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #if defined(__unix__) || defined(__APPLE__)
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 #endif
 #if defined(__linux__)
 #include <link.h>
@@ -156,6 +158,68 @@ void parallel(int parts, Body body, void* context) {
     tell();
     team().start(join, &region, unsigned(parts), 0);
     tell();
+}
+
+namespace {
+
+constexpr int kSpins = 2000, kLateWaits = 3;
+constexpr int64_t kLate = 200'000, kCalm = 1'000'000'000;  // ns
+std::atomic<int64_t> calm_at{0};
+
+int64_t now() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
+
+void pause() {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+void give_way() {
+#if defined(__unix__) || defined(__APPLE__)
+    sched_yield();
+#endif
+}
+
+void join_together(void* region) {
+    tell();
+    const Region& given = *static_cast<const Region*>(region);
+    Flush flush;
+    given.body(given.context, team().member(), team().members());
+    tell();
+}
+
+}  // namespace
+
+void together(int most, Body body, void* context) {
+    Region region{most, body, context};
+    if (is_serial(most)) return run({1, body, context}, 0, 1);
+    tell();
+    team().start(join_together, &region, unsigned(most), 0);
+    tell();
+}
+
+bool crowded() { return now() < calm_at.load(std::memory_order_relaxed); }
+
+bool Meeting::wait(int parts) {
+    if (parts == 1) return true;
+    const int round = __atomic_load_n(&round_, __ATOMIC_ACQUIRE);
+    if (__atomic_add_fetch(&arrived_, 1, __ATOMIC_ACQ_REL) == parts) {
+        over_ = __atomic_load_n(&late_, __ATOMIC_RELAXED) >= kLateWaits;
+        if (over_) calm_at.store(now() + kCalm, std::memory_order_relaxed);
+        __atomic_store_n(&arrived_, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&round_, round + 1, __ATOMIC_RELEASE);
+        return !over_;
+    }
+    for (int spin = 0; spin < kSpins; ++spin) {
+        if (__atomic_load_n(&round_, __ATOMIC_ACQUIRE) != round) return !over_;
+        pause();
+    }
+    const int64_t since = now();
+    while (__atomic_load_n(&round_, __ATOMIC_ACQUIRE) == round) give_way();
+    if (now() - since > kLate) __atomic_add_fetch(&late_, 1, __ATOMIC_RELAXED);
+    return !over_;
 }
 
 const char* runtime() { return team().name.c_str(); }
