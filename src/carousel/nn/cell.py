@@ -109,11 +109,11 @@ class LSTMCell(nn.RNNCellBase):
         return super().extra_repr() + ("" if name == "lstm" else f", cell={name!r}")
 
     def _named(self) -> dict[str, Tensor]:
-        return {name: getattr(self, name) for name in self._shape.parameters()}
+        return {name: getattr(self, name) for name in self._shape.parameters}
 
     def _state(self, hx: Sequence[Tensor], x: Tensor, batched: bool) -> State:
         """The caller's state with a batch axis, checked."""
-        widths = self._shape.state_widths()
+        widths = self._shape.state_widths
         if len(hx) not in (2, len(widths)):
             raise RuntimeError(f"hx must hold {len(widths)} tensors ({', '.join(widths)}), got {len(hx)}")
         parts = [

@@ -19,7 +19,6 @@ from carousel.ops import (
     layer,
     recurrence,
     reference,
-    zero_state,
 )
 from carousel.ops.shapes import autocasts
 
@@ -44,11 +43,13 @@ class Layer:
         weights = self.weights.recurrent(R)
         if autocasts(x):
             weights, state = Weights(*_cast(weights, like)), state and State(*_cast(state, like))  # type: ignore[arg-type]
-        widths = self.weights.shape.state_widths()
+        shape = self.weights.shape
         fresh = self._fresh(like)
-        start = state or fresh or zero_state(self.weights.shape.cell, like, widths["cell"], widths["hidden"])
+        start = (
+            state or fresh or State(*(like.new_zeros(like.shape[1], width) for width in shape.state_widths.values()))
+        )
         steps = Steps(lengths, reset, fresh if reset is not None else None, self.reverse)
-        noise = self.regularization.noise(like, widths | {"read": self.weights.shape.read_width}, self.training)
+        noise = self.regularization.noise(like, shape.state_widths | {"read": shape.read_width}, self.training)
         if isinstance(given, Inputs):
             return LayerOperands(given, start, weights, steps, noise)
         return Operands(given, start, weights, steps, noise)

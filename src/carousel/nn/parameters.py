@@ -1,6 +1,7 @@
 """What parameters are called in a module, and the way from these names to the operands of an operator."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -43,17 +44,19 @@ class LayerShape:
     bias: bool = True
     learn_initial_state: bool = False
 
+    @cached_property
     def state_widths(self) -> dict[str, int]:
         """Units of each tensor of the state."""
         hidden = self.sizes.hidden
         sent = layout.total(layout.sent_rows(self.cell, hidden))
         return dict(zip(self.cell.state, (self.sizes.output, hidden, sent), strict=False))
 
-    @property
+    @cached_property
     def read_width(self) -> int:
         """How many numbers the recurrent matrix reads."""
         return layout.read_width(self.cell, self.sizes.hidden, self.sizes.output)
 
+    @cached_property
     def parameters(self) -> dict[str, tuple[int, ...]]:
         """Parameter names without suffix, and their shapes, torch's own first and in torch's order."""
         roles = layout.parameters(self.cell, self.sizes)
@@ -71,14 +74,14 @@ class LayerShape:
             if role in roles:
                 named |= {f"{name}_weight": roles[role][1:], f"{name}_bias": roles[role][1:]}
         if self.learn_initial_state:
-            named |= {INITIAL[name]: (width,) for name, width in self.state_widths().items()}
+            named |= {INITIAL[name]: (width,) for name, width in self.state_widths.items()}
         return named
 
     def empty(self, device: torch.device | str | None, dtype: torch.dtype | None) -> dict[str, nn.Parameter]:
         """Parameters with memory, without values."""
         return {
             name: nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-            for name, shape in self.parameters().items()
+            for name, shape in self.parameters.items()
         }
 
 

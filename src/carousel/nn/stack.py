@@ -111,7 +111,7 @@ class LSTM(nn.RNNBase):
     def reset_parameters(self) -> None:
         """Draw initial values for all parameters."""
         for shape, suffix in self._layers():
-            named = {name: getattr(self, name + suffix) for name in shape.parameters()}
+            named = {name: getattr(self, name + suffix) for name in shape.parameters}
             self._initializer(shape, named)
             if self.forget_bias is not None:
                 set_forget_bias(shape, named, self.forget_bias)
@@ -232,7 +232,7 @@ class LSTM(nn.RNNBase):
 
     def _layer(self, number: int, *, reverse: bool) -> Layer:
         shape, suffix = self._shapes[number], f"_l{number}{'_reverse' if reverse else ''}"
-        named = {name: getattr(self, name + suffix) for name in shape.parameters()}
+        named = {name: getattr(self, name + suffix) for name in shape.parameters}
         return Layer(LayerWeights(shape, named), self.regularization, reverse, self.training)
 
     def _form(self) -> StateForm:

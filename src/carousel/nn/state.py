@@ -41,7 +41,7 @@ class StateForm:
             )
         columns = [self._column(at, tensor, like) for at, tensor in enumerate(hx)]
         if len(hx) < len(self.names):
-            columns.append([like.new_zeros(like.shape[1], layer.state_widths()["gates"]) for layer in self._each()])
+            columns.append([like.new_zeros(like.shape[1], layer.state_widths["gates"]) for layer in self._each()])
         return [State(*parts) for parts in zip(*columns, strict=True)]
 
     def join(self, states: list[State]) -> tuple[StateTensor, ...]:
@@ -59,7 +59,7 @@ class StateForm:
 
     def _column(self, at: int, given: StateTensor, like: Tensor) -> list[Tensor]:
         """One tensor of the state, cut into layers and directions."""
-        widths = [layer.state_widths()[self.names[at]] for layer in self.layers]
+        widths = [layer.state_widths[self.names[at]] for layer in self.layers]
         if self.uniform:
             expected = (len(self.layers) * self.directions, like.shape[1], widths[0])
             return list(_checked(at, given, expected, like).unbind(0))

@@ -86,10 +86,20 @@ class Inputs(NamedTuple):
     b: Tensor | None = None
 
 
+_INSIDE = (
+    *(f"initial_{name}" for name in State._fields), *Weights._fields, *(f"fresh_{name}" for name in State._fields),
+    *Noise._fields, "lengths", "reset",
+)  # fmt: skip
+"""Names of the tensors inside the loop, in the order in which operands list them."""
+
+
 class _Sized(ABC):
-    """Sizes that follow from the tensors."""
+    """What a recurrence and a layer have in common: the groups of tensors inside the loop, and sizes that follow from them."""
 
     state: State
+    weights: Weights
+    steps: Steps
+    noise: Noise
 
     @property
     @abstractmethod
@@ -116,6 +126,12 @@ class _Sized(ABC):
         """How many features leave the layer."""
         return self.state.hidden.shape[1]
 
+    def _inside(self) -> tuple[Tensor | None, ...]:
+        """The tensors inside the loop, in the order of the names."""
+        steps = self.steps
+        fresh = steps.fresh or (None, None, None)
+        return (*self.state, *self.weights, *fresh, *self.noise, steps.lengths, steps.reset)
+
 
 @dataclass(frozen=True)
 class Operands(_Sized):
@@ -129,15 +145,12 @@ class Operands(_Sized):
 
     def tensors(self) -> list[Tensor | None]:
         """All tensors in the order of `names()`."""
-        fresh = self.steps.fresh or (None, None, None)
-        groups = (self.state, self.weights, fresh, self.noise, (self.steps.lengths, self.steps.reset))
-        return [self.gates, *(tensor for group in groups for tensor in group)]
+        return [self.gates, *self._inside()]
 
     @staticmethod
     def names() -> tuple[str, ...]:
         """Names of the tensors in the order of `tensors()`."""
-        initial, fresh = ([f"{when}_{name}" for name in State._fields] for when in ("initial", "fresh"))
-        return ("gates", *initial, *Weights._fields, *fresh, *Noise._fields, "lengths", "reset")
+        return ("gates", *_INSIDE)
 
     @staticmethod
     def gather(tensors: list[Tensor | None], *, reverse: bool) -> "Operands":
@@ -171,12 +184,12 @@ class LayerOperands(_Sized):
 
     def tensors(self) -> list[Tensor | None]:
         """All tensors in the order of `names()`."""
-        return [*self.inputs, *self._with(self.inputs.x).tensors()[1:]]
+        return [*self.inputs, *self._inside()]
 
     @staticmethod
     def names() -> tuple[str, ...]:
         """Names of the tensors in the order of `tensors()`."""
-        return (*Inputs._fields, *Operands.names()[1:])
+        return (*Inputs._fields, *_INSIDE)
 
     @property
     def like(self) -> Tensor:
@@ -185,10 +198,7 @@ class LayerOperands(_Sized):
 
     def with_gates(self) -> Operands:
         """The operands of the recurrence, with the pre-activations computed in one product for all steps."""
-        return self._with(F.linear(*self.inputs))
-
-    def _with(self, gates: Tensor) -> Operands:
-        return Operands(gates, self.state, self.weights, self.steps, self.noise)
+        return Operands(F.linear(*self.inputs), self.state, self.weights, self.steps, self.noise)
 
 
 def zero_state(cell: Cell, like: Tensor, hidden: int, output: int | None = None) -> State:

@@ -1,24 +1,47 @@
 """The one place that checks sizes and words the errors."""
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from carousel.cells import Cell, Complement, layout, name_of
-from carousel.ops.operands import Inputs, LayerOperands, Operands, State
+from carousel.ops.operands import Inputs, LayerOperands, Operands, State, Weights
 
 
 class ShapeError(ValueError):
     """Tensors that do not fit each other or the cell."""
 
 
+class _Expected(NamedTuple):
+    """What a cell of a size needs: rows of the pre-activations and of the gates sent on, and shapes of its weights."""
+
+    rows: int
+    sent: int
+    weights: dict[str, tuple[int, ...] | None]
+
+
+def _expected(cell: Cell, hidden: int, output: int) -> _Expected:
+    rows, sent = layout.total(layout.rows(cell, hidden)), layout.total(layout.sent_rows(cell, hidden))
+    shapes = layout.parameters(cell, layout.Sizes(0, hidden, output if cell.projection else 0))
+    return _Expected(rows, sent, {name: shapes.get(name) for name in Weights._fields})
+
+
+_remembered = lru_cache(_expected)
+
+
 def check_recurrence(cell: Cell, operands: Operands | LayerOperands) -> None:
     """Raise ShapeError or TypeError unless all operands fit the cell and each other."""
     rows = _check_inputs(operands.inputs) if isinstance(operands, LayerOperands) else _check_gates(operands.gates)
-    _check_rows(cell, rows, operands.hidden)
-    _check_state("state", cell, operands, operands.state)
+    expect = _expected if torch.compiler.is_compiling() else _remembered  # a compiler sees through no cache
+    expected = expect(cell, operands.hidden, operands.output)
+    _check_rows(cell, rows, expected.rows, operands.hidden)
+    widths = (operands.output, operands.hidden, expected.sent)
+    _check_state("state", cell, operands.state, operands.batch, widths)
     if operands.steps.fresh:
-        _check_state("fresh state", cell, operands, operands.steps.fresh)
-    _check_weights(cell, operands)
+        _check_state("fresh state", cell, operands.steps.fresh, operands.batch, widths)
+    _check_weights(cell, operands, expected.weights)
     _check_masks(cell, operands)
     check_lengths(operands.steps.lengths, operands.time, operands.batch)
     check_reset(operands.steps.reset, operands.time, operands.batch)
@@ -59,15 +82,15 @@ def _check_floating(what: str, tensor: Tensor) -> None:
 
 def _check_kinds(operands: Operands | LayerOperands) -> None:
     """One device for all, and one dtype for all but lengths and resets (autocast brings them to one)."""
-    names, tensors = operands.names(), operands.tensors()
-    first, like = names[0], operands.like
-    for name, tensor in zip(names, tensors, strict=True):
+    names, like = operands.names(), operands.like
+    device, dtype = like.device, like.dtype
+    for name, tensor in zip(names, operands.tensors(), strict=True):
         if tensor is None:
             continue
-        if tensor.device != like.device:
-            raise TypeError(f"{name} is on {tensor.device}, but {first} on {like.device}; bring all to one device")
-        if tensor.dtype != like.dtype and name not in ("lengths", "reset") and not autocasts(like):
-            raise TypeError(f"{name} is {tensor.dtype}, but {first} {like.dtype}; convert it: .to({like.dtype})")
+        if tensor.device != device:
+            raise TypeError(f"{name} is on {tensor.device}, but {names[0]} on {device}; bring all to one device")
+        if tensor.dtype != dtype and name not in ("lengths", "reset") and not autocasts(like):
+            raise TypeError(f"{name} is {tensor.dtype}, but {names[0]} {dtype}; convert it: .to({dtype})")
 
 
 def check_lengths(lengths: Tensor | None, time: int, batch: int) -> None:
@@ -130,8 +153,7 @@ def _check_step_weights(cell: Cell, previous: Tensor, p: Tensor | None, norm: Te
         raise ShapeError(f"norm has shape {shape}; cell {name_of(cell)} of {hidden} cells needs {want}")
 
 
-def _check_rows(cell: Cell, rows: int, hidden: int) -> None:
-    want = layout.total(layout.rows(cell, hidden))
+def _check_rows(cell: Cell, rows: int, want: int, hidden: int) -> None:
     if rows != want:
         raise ShapeError(
             f"gates have {rows} rows, but cell {name_of(cell)} learns {len(cell.learned)} gates "
@@ -139,10 +161,8 @@ def _check_rows(cell: Cell, rows: int, hidden: int) -> None:
         )
 
 
-def _check_state(what: str, cell: Cell, operands: Operands | LayerOperands, state: State) -> None:
-    batch, names = operands.batch, ("hidden", "cell", "gates")
-    widths = (operands.output, operands.hidden, layout.total(layout.sent_rows(cell, operands.hidden)))
-    for name, tensor, width in zip(names, state, widths, strict=True):
+def _check_state(what: str, cell: Cell, state: State, batch: int, widths: tuple[int, int, int]) -> None:
+    for name, tensor, width in zip(State._fields, state, widths, strict=True):
         if (tensor is not None) != (name in cell.state):
             has = "lacks" if tensor is None else "has"
             raise ShapeError(f"the {what} {has} {name!r}; cell {name_of(cell)} carries {', '.join(cell.state)}")
@@ -152,21 +172,20 @@ def _check_state(what: str, cell: Cell, operands: Operands | LayerOperands, stat
             )
 
 
-def _check_weights(cell: Cell, operands: Operands | LayerOperands) -> None:
-    projection = operands.output if cell.projection else 0
+def _check_weights(cell: Cell, operands: Operands | LayerOperands, want: dict[str, tuple[int, ...] | None]) -> None:
     if not cell.projection and operands.output != operands.hidden:
         raise ShapeError(f"h has {operands.output} units and c {operands.hidden}; without a projection they are equal")
-    want = layout.parameters(cell, layout.Sizes(0, operands.hidden, projection))
-    for name in ("R", "p", "G", "P", "norm_recurrent", "norm_cell"):
-        tensor = getattr(operands.weights, name)
+    for name, tensor in zip(Weights._fields, operands.weights, strict=True):
         shape = None if tensor is None else tuple(tensor.shape)
-        if shape != want.get(name):
+        if shape != want[name]:
             raise ShapeError(
-                f"{name} has shape {shape}; cell {name_of(cell)} of {operands.hidden} cells needs {want.get(name)}"
+                f"{name} has shape {shape}; cell {name_of(cell)} of {operands.hidden} cells needs {want[name]}"
             )
 
 
 def _check_masks(cell: Cell, operands: Operands | LayerOperands) -> None:
+    if all(mask is None for mask in operands.noise):
+        return
     time, batch = operands.time, operands.batch
     widths = {"zoneout_hidden": operands.output, "zoneout_cell": operands.hidden}
     widths |= {
