@@ -94,7 +94,7 @@ _INSIDE = (
 
 
 class _Sized(ABC):
-    """What a recurrence and a layer have in common: the groups of tensors inside the loop, and sizes that follow from them."""
+    """What a recurrence and a layer have in common: the tensors inside the loop, and sizes that follow from them."""
 
     state: State
     weights: Weights
