@@ -10,18 +10,19 @@ template <class T, class R> void backward_as(const Row& row, const BackwardRow<T
     else backward_units<T>(R{}, s, begin, end);
 }
 
-template <class T> struct Backward {
+template <class T, class W> struct Backward {
     Loop<T> loop;
     BackwardUnits<T> units;
-    Packed<T> input, projection, products[kSources];
+    Packed<W> input, projection, products[kSources];
+    Buffer<W> packed;
     const int width[kSources];  // of a carried gradient, padded to whole vectors
     Buffer<T> carry[kSources];  // the gradients of h, c and the gates on their way back, by sequence
     mutable Meeting meeting;
-    Buffer<T> packed, grad_peephole, grad_norm_recurrent, grad_norm_cell, grad_hidden, gated, dropped[kFromGates];
+    Buffer<T> grad_peephole, grad_norm_recurrent, grad_norm_cell, grad_hidden, gated, dropped[kFromGates];
 
     Backward(const Call& call, BackwardUnits<T> of_row)
-        : loop(call), units(of_row), width{padded(loop.output, kLanes<T>), padded(loop.hidden, kLanes<T>), padded(loop.layout.sent, kLanes<T>)},
-          carry{carry_of(kFromHidden), carry_of(kFromCell), carry_of(kFromGates)}, packed(packed_size()), grad_peephole(peephole_size()),
+        : loop(call), units(of_row), packed(packed_size()), width{padded(loop.output, kLanes<T>), padded(loop.hidden, kLanes<T>), padded(loop.layout.sent, kLanes<T>)},
+          carry{carry_of(kFromHidden), carry_of(kFromCell), carry_of(kFromGates)}, grad_peephole(peephole_size()),
           grad_norm_recurrent(norm_size(loop.layout.recurrent_rows)), grad_norm_cell(norm_size(loop.hidden)), grad_hidden(projected() * size_t(loop.output)),
           gated(projected() * size_t(loop.hidden)), dropped{Buffer<T>(dropped_size(kFromHidden)), Buffer<T>(dropped_size(kFromCell))} {
         grad_peephole.zero(peephole_size());
@@ -48,20 +49,21 @@ private:
         return loop.call.drop_hidden && depth(source) ? size_t(loop.time) * size_t(loop.batch) * size_t(loop.source_width(source)) : 0;
     }
     size_t peephole_size() const { return size_t(loop.batch) * size_t(loop.layout.peepholes) * size_t(loop.hidden); }
+    static size_t size(int columns, int depth) { return Packed<W>::size(columns, factors<W>(depth)); }
     size_t packed_size() const {
-        size_t size = loop.call.grad_x ? Packed<T>::size(int(loop.call.inputs), loop.layout.rows) : 0;
-        size += loop.call.P ? Packed<T>::size(loop.hidden, loop.output) : 0;
-        for (int source = 0; source < kSources; ++source) size += Packed<T>::size(loop.source_width(source), depth(source));
-        return size;
+        size_t total = loop.call.grad_x ? size(int(loop.call.inputs), loop.layout.rows) : 0;
+        total += loop.call.P ? size(loop.hidden, loop.output) : 0;
+        for (int source = 0; source < kSources; ++source) total += size(loop.source_width(source), depth(source));
+        return total;
     }
     void pack() {
-        T* at = packed;
+        W* at = packed;
         const int widest = most(loop.layout.rows, loop.output);
         Buffer<const T*> rows{size_t(widest)};
         auto pack_one = [&](int columns, int depth) {
-            pack_rows<T>(at, rows, 0, columns, depth);
-            const Packed<T> one{at, columns, depth};
-            at += Packed<T>::size(columns, depth);
+            pack_rows<W>(at, rows, 0, columns, depth);
+            const Packed<W> one{at, columns, factors<W>(depth)};
+            at += size(columns, depth);
             return one;
         };
         if (loop.call.grad_x) {
@@ -82,8 +84,8 @@ private:
     }
 };
 
-template <class T> struct BackwardThread {
-    const Backward<T>& shared;
+template <class T, class W> struct BackwardThread {
+    const Backward<T, W>& shared;
     const Loop<T>& loop;
     const Call& call;
     const Layout& layout;
@@ -96,16 +98,19 @@ template <class T> struct BackwardThread {
     Buffer<T> compact[kSources], grad_gated, total, kept, product;
     const int ahead;  // rows of the gradient of x that are computed together
     int waiting = 0;
-    Buffer<const T*> left, passed, shifted;
+    Buffer<const T*> left, passed;
+    Factors<W> gates[kSources], projected, inputs;
+    Buffer<const W*> shifted;
     Buffer<T*> out, grad_x;
 
     // `sequences` says which share of the sequences this is, `units` which part of the units.
-    BackwardThread(const Backward<T>& of, Portion sequences, Portion units)
+    BackwardThread(const Backward<T, W>& of, Portion sequences, Portion units)
         : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), part(units.part), parts(units.parts), share(of.loop, sequences.part, sequences.parts),
           own(of.loop.hidden, units.part, units.parts), general(loop.general()), path(call.row, layout, loop.hidden),
           compact{rows_of(of.depth(0)), rows_of(of.depth(1)), rows_of(of.depth(2))}, grad_gated(rows_of(call.P ? of.width[1] : 0)),
           total(rows_of(general ? of.width[0] : 0)), kept(rows_of(general ? of.width[0] : 0)), product(rows_of(call.drop_hidden ? most(of.width[0], of.width[1]) : 0)),
-          ahead(most(share.count, int(kChunk))), left(size_t(share.count)), passed(size_t(ahead)), shifted(size_t(ahead)), out(size_t(share.count)),
+          ahead(most(share.count, int(kChunk))), left(size_t(share.count)), passed(size_t(ahead)), gates{recurring(kFromHidden), recurring(kFromCell), recurring(kFromGates)},
+          projected(share.count, call.P ? loop.output : 0), inputs(ahead, call.grad_x ? layout.rows : 0), shifted(size_t(ahead)), out(size_t(share.count)),
           grad_x(size_t(ahead)) {}
 
     void run() {
@@ -116,6 +121,7 @@ template <class T> struct BackwardThread {
     }
 
 private:
+    Factors<W> recurring(int source) const { return {share.count, shared.depth(source)}; }
     Buffer<T> rows_of(int columns) const { return Buffer<T>(size_t(share.count) * size_t(columns)); }
     T* row(T* of, int source, int r) const { return of + size_t(r) * size_t(shared.width[source]); }
     T* carry(int source, int r) const { return row(shared.carry[source], source, share.rows[r]); }
@@ -194,7 +200,7 @@ private:
             left[r] = sum;
             out[r] = row(grad_gated, kFromCell, r);
         }
-        multiply(shared.projection, Product<T>{left, out, active}, shifted.data, 0, shared.projection.panels());
+        multiply(shared.projection, Product<W>{projected.of(left, active, loop.output), out, active}, shifted.data, 0, shared.projection.panels());
     }
     void advance(int t, int r) {
         const int b = share.rows[r];
@@ -253,7 +259,8 @@ private:
             left[r] = gathered(source, t, r);
             out[r] = masked(source) ? row(product, source, r) : carry(source, r);
         }
-        multiply(shared.products[source], Product<T>{left, out, active, nullptr, source == kFromCell && !masked(source)}, shifted.data, panel(begins_at()),
+        const W* const* factor = gates[source].of(left, active, shared.depth(source));
+        multiply(shared.products[source], Product<W>{factor, out, active, nullptr, source == kFromCell && !masked(source)}, shifted.data, panel(begins_at()),
                  panel(ends_at(loop.source_width(source))));
         for (int r = 0; r < active && masked(source); ++r) {
             const T *mask = loop.drop_hidden(t, share.rows[r]), *from = row(product, source, r);
@@ -286,7 +293,8 @@ private:
     }
     void flush() {
         const int begin = waiting * part / parts, end = waiting * (part + 1) / parts;
-        if (begin < end) multiply(shared.input, Product<T>{passed + begin, grad_x + begin, end - begin}, shifted.data, 0, shared.input.panels());
+        const W* const* factor = inputs.of(passed + begin, end - begin, layout.rows);
+        if (begin < end) multiply(shared.input, Product<W>{factor, grad_x + begin, end - begin}, shifted.data, 0, shared.input.panels());
         waiting = 0;
     }
     // Where a sequence began, its gradient belongs to the state that it began with.
@@ -320,8 +328,8 @@ private:
 };
 
 // The sums over all steps, each thread for some rows of every matrix.
-template <class T> struct WeightGradients {
-    Backward<T>& shared;
+template <class T, class W> struct WeightGradients {
+    Backward<T, W>& shared;
     const Loop<T>& loop;
     const Call& call;
     const Layout& layout;
@@ -333,7 +341,7 @@ template <class T> struct WeightGradients {
     Right<T> rights[kTogether];
     int number = 0;
 
-    WeightGradients(Backward<T>& of, int part, int parts)
+    WeightGradients(Backward<T, W>& of, int part, int parts)
         : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), part(part), parts(parts), grads(steps()), inputs(steps()), reads(steps()) {}
 
     void run() {
@@ -373,7 +381,7 @@ private:
         rights[number++] = right;
     }
     void flush() {
-        if (number) outer_products(pending, rights, number);
+        if (number) outer_products<W>(pending, rights, number);
         number = 0;
     }
     const T* read(int source, int t, int b) const {
@@ -427,20 +435,20 @@ private:
     }
 };
 
-template <class T> void Backward<T>::run(int threads) {
+template <class T, class W> void Backward<T, W>::run(int threads) {
     if (loop.team > 1) together(loop.team, run_team, this);
     else parallel(loop.parts(), run_part, this);
     const double work = 2.0 * double(loop.time) * double(loop.batch) * loop.layout.rows * double(loop.call.inputs + loop.call.output);
     parallel(work < 4e6 ? 1 : most(1, threads), run_weights, this);
     finish();
 }
-template <class T> void Backward<T>::run_part(void* self, int part, int parts) { BackwardThread<T>(*static_cast<Backward*>(self), {part, parts}, {}).run(); }
-template <class T> void Backward<T>::run_team(void* self, int part, int parts) { BackwardThread<T>(*static_cast<Backward*>(self), {}, {part, parts}).run(); }
-template <class T> void Backward<T>::run_weights(void* self, int part, int parts) {
-    WeightGradients<T>(*static_cast<Backward*>(self), part, parts).run();
+template <class T, class W> void Backward<T, W>::run_part(void* self, int part, int parts) { BackwardThread<T, W>(*static_cast<Backward*>(self), {part, parts}, {}).run(); }
+template <class T, class W> void Backward<T, W>::run_team(void* self, int part, int parts) { BackwardThread<T, W>(*static_cast<Backward*>(self), {}, {part, parts}).run(); }
+template <class T, class W> void Backward<T, W>::run_weights(void* self, int part, int parts) {
+    WeightGradients<T, W>(*static_cast<Backward*>(self), part, parts).run();
 }
 // Gradients that were kept by sequence, summed in the order of the batch.
-template <class T> void Backward<T>::finish() {
+template <class T, class W> void Backward<T, W>::finish() {
     auto add = [&](void* to, const T* from, int count) {
         for (int b = 0; to && b < loop.batch; ++b)
             for (int u = 0; u < count; ++u) as<T>(to)[u] += from[size_t(b) * size_t(count) + size_t(u)];

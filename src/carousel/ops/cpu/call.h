@@ -23,7 +23,7 @@ struct Call {
     Row row;
     int compiled;  // which row of the table this is, or -1
     int64_t time, batch, inputs, hidden, output;
-    bool reverse, training, accumulate;
+    bool reverse, training, accumulate, half;  // half: products in bfloat16, where the processor has them
     int threads;
 #define CAROUSEL_FIELD(name) void* name = nullptr;
     CAROUSEL_TENSORS(CAROUSEL_FIELD)

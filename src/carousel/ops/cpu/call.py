@@ -13,9 +13,10 @@ from carousel.ops.cpu import extension
 from carousel.ops.operands import Inputs, LayerOperands, Noise, Operands
 
 KINDS = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 0}
-"""Dtypes of operands, and what the extension computes them in: bfloat16 is widened to float32 at its door."""
+"""Dtypes of operands, and what the extension computes them in: bfloat16 is widened to float32 at its door, and narrowed
+again for products where the processor multiplies it."""
 
-REVERSE, TRAINING, ACCUMULATE = 1, 2, 4
+REVERSE, TRAINING, ACCUMULATE, HALF = 1, 2, 4, 8
 NAMES = (*Inputs._fields, *Operands.names())
 """Everything that a call is given."""
 
@@ -63,6 +64,11 @@ class Call:
         return Call(cell, operands.like.dtype, sizes, operands.steps.reverse)
 
     @property
+    def _flags(self) -> int:
+        half = self.dtype is torch.bfloat16 and not self.cell.norm  # which would magnify what is rounded
+        return (REVERSE if self.reverse else 0) | (HALF if half else 0)
+
+    @property
     def time(self) -> int:
         """How many steps there are."""
         return self.sizes[0]
@@ -88,7 +94,7 @@ class Call:
         strides = [step for name in module.STRIDED for step in _strides(tensors.get(name))]
         getattr(module, function)(
             KINDS[self.dtype], _widths(self.cell, self.sizes[3]).row, self.sizes,
-            flags | (REVERSE if self.reverse else 0), pointers, strides, torch.get_num_threads(),
+            flags | self._flags, pointers, strides, torch.get_num_threads(),
         )  # fmt: skip
 
     def _results(self, like: Tensor, outputs: Tensor | None) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@
 namespace carousel {
 
 #if defined(__x86_64__)
+namespace avx512bf16 { extern const Target target; }
 namespace avx512 { extern const Target target; }
 namespace avx2 { extern const Target target; }
 #endif
@@ -16,9 +17,10 @@ std::vector<const Target*> usable() {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq"))
-        found.push_back(&avx512::target);
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                        __builtin_cpu_supports("avx512dq");
+    if (avx512 && __builtin_cpu_supports("avx512bf16")) found.push_back(&avx512bf16::target);
+    if (avx512) found.push_back(&avx512::target);
     if (avx2) found.push_back(&avx2::target);
 #endif
     found.push_back(&baseline::target);

@@ -10,11 +10,12 @@ template <class T, class R> void forward_as(const Row& row, const ForwardRow<T>&
     else forward_units<T>(R{}, s, begin, end);
 }
 
-template <class T> struct Forward {
+template <class T, class W> struct Forward {
     Loop<T> loop;
     ForwardUnits<T> units;
-    Packed<T> input, projection, products[kSources][kGates];
-    Buffer<T> packed, cells, ahead;  // ahead: shared by a team
+    Packed<W> input, projection, products[kSources][kGates];
+    Buffer<W> packed;
+    Buffer<T> cells, ahead;  // ahead: shared by a team
     mutable Meeting meeting;
 
     Forward(const Call& call, ForwardUnits<T> of_row)
@@ -38,17 +39,18 @@ private:
         const bool wanted = loop.call.x && !loop.call.training && loop.team > 1;
         return wanted ? size_t(chunk_steps(loop.batch)) * size_t(loop.batch) * size_t(loop.layout.rows) : 0;
     }
+    static size_t size(int columns, int depth) { return Packed<W>::size(columns, factors<W>(depth)); }
     size_t packed_size() const {
         const Layout& layout = loop.layout;
-        size_t size = loop.call.x ? Packed<T>::size(layout.rows, int(loop.call.inputs)) : 0;
-        size += loop.call.P ? Packed<T>::size(loop.output, loop.hidden) : 0;
+        size_t total = loop.call.x ? size(layout.rows, int(loop.call.inputs)) : 0;
+        total += loop.call.P ? size(loop.output, loop.hidden) : 0;
         for (int source = 0; source < kSources; ++source)
             for (int g = 0; g < kGates; ++g)
-                if (loop.reads(source, g)) size += Packed<T>::size(layout.units[g], loop.source_width(source));
-        return size;
+                if (loop.reads(source, g)) total += size(layout.units[g], loop.source_width(source));
+        return total;
     }
     void pack() {
-        T* at = packed;
+        W* at = packed;
         if (loop.call.x) input = pack_one(at, as<T>(loop.call.W), loop.layout.rows, int(loop.call.inputs));
         if (loop.call.P) projection = pack_one(at, as<T>(loop.call.P), loop.output, loop.hidden);
         for (int source = 0; source < kSources; ++source)
@@ -56,17 +58,17 @@ private:
                 if (loop.reads(source, g))
                     products[source][g] = pack_one(at, loop.weights(source, g), loop.layout.units[g], loop.source_width(source));
     }
-    static Packed<T> pack_one(T*& at, const T* matrix, int columns, int depth) {
-        pack_transposed(at, matrix, depth, columns, depth);
-        const Packed<T> packed{at, columns, depth};
-        at += Packed<T>::size(columns, depth);
-        return packed;
+    static Packed<W> pack_one(W*& at, const T* matrix, int columns, int depth) {
+        pack_matrix(at, matrix, columns, depth);
+        const Packed<W> one{at, columns, factors<W>(depth)};
+        at += size(columns, depth);
+        return one;
     }
 };
 
 // One thread's way through time.
-template <class T> struct ForwardThread {
-    const Forward<T>& shared;
+template <class T, class W> struct ForwardThread {
+    const Forward<T, W>& shared;
     const Loop<T>& loop;
     const Call& call;
     const Layout& layout;
@@ -79,12 +81,15 @@ template <class T> struct ForwardThread {
     General<T> path;
     Buffer<T> products, computed, sent, gated, dropped[kFromGates];
     Buffer<T> joined;
-    Buffer<const T*> left[kSources], shifted, before;  // before: h of the step before, whole
+    Buffer<const T*> left[kSources], read, before;  // before: h of the step before, whole
+    Factors<W> inputs, gates[kSources], projected;
+    const W* const* factor[kSources];  // what left[source] is to products
+    Buffer<const W*> shifted;
     Buffer<T*> out;
     Buffer<ForwardRow<T>> rows;
 
     // `sequences` says which share of the sequences this is, `part` which part of the units.
-    ForwardThread(const Forward<T>& of, Portion sequences, Portion units)
+    ForwardThread(const Forward<T, W>& of, Portion sequences, Portion units)
         : shared(of), loop(of.loop), call(of.loop.call), layout(of.loop.layout), part(units.part), parts(units.parts), share(of.loop, sequences.part, sequences.parts),
           own(of.loop.hidden, units.part, units.parts), general(loop.general()), width(general ? padded(loop.hidden, kPanelLanes<T>) : kPanelLanes<T>),
           chunk_steps(of.chunk_steps(share.count)), path(call.row, layout, loop.hidden), products(size_t(kGates) * size_t(share.count) * size_t(width)),
@@ -94,7 +99,9 @@ template <class T> struct ForwardThread {
           dropped{Buffer<T>(call.drop_hidden ? size_t(share.count) * size_t(loop.output) : 0),
                   Buffer<T>(call.drop_hidden ? size_t(share.count) * size_t(loop.hidden) : 0)},
           joined(size_t(layout.recurrent_rows)), left{Buffer<const T*>(size_t(share.count)), Buffer<const T*>(size_t(share.count)), Buffer<const T*>(size_t(share.count))},
-          shifted(size_t(chunk_steps) * size_t(share.count) * 2), before(size_t(share.count)), out(size_t(chunk_steps) * size_t(share.count)), rows(size_t(share.count)) {}
+          read(size_t(chunk_steps) * size_t(share.count)), before(size_t(share.count)), inputs(chunk_steps * share.count, int(call.inputs)),
+          gates{recurring(kFromHidden), recurring(kFromCell), recurring(kFromGates)}, projected(share.count, call.P ? loop.hidden : 0),
+          shifted(size_t(chunk_steps) * size_t(share.count)), out(size_t(chunk_steps) * size_t(share.count)), rows(size_t(share.count)) {}
 
     void run() {
         for (int from = 0; from < loop.time; from += chunk_steps) {
@@ -111,6 +118,7 @@ template <class T> struct ForwardThread {
     }
 
 private:
+    Factors<W> recurring(int source) const { return {share.count, shared.reads_any(source) ? loop.source_width(source) : 0}; }
     // Waits for the team: whether this thread has anything left to do.
     bool meet() {
         if (parts == 1 || shared.meeting.wait(parts)) return true;
@@ -121,16 +129,16 @@ private:
     // W x + b for the steps [from, to) of the loop, in one product.
     void look_ahead(int from, int to) {
         int count = 0;
-        const T** x = shifted + chunk_steps * share.count;
         for (int s = from; s < to; ++s) {
             const int t = call.reverse ? loop.time - 1 - s : s, active = share.active(t);
             for (int r = 0; r < active; ++r, ++count) {
-                x[count] = loop.x_row(t, share.rows[r]);
+                read[count] = loop.x_row(t, share.rows[r]);
                 out[count] = ahead_row(t, s - from, r);
             }
         }
         const int begin = count * part / parts, end = count * (part + 1) / parts;
-        multiply(shared.input, Product<T>{x + begin, out + begin, end - begin, as<T>(call.b)}, shifted.data, 0, shared.input.panels());
+        const W* const* x = inputs.of(read + begin, end - begin, int(call.inputs));
+        multiply(shared.input, Product<W>{x, out + begin, end - begin, as<T>(call.b)}, shifted.data, 0, shared.input.panels());
     }
     T* ahead_row(int t, int step, int r) const {
         if (call.training) return as<T>(call.activations) + loop.cell_at(t, share.rows[r]) * size_t(layout.rows);
@@ -167,6 +175,9 @@ private:
     void step(int t, int step) {
         const int active = share.active(t);
         for (int r = 0; r < active; ++r) prepare(t, step, r);
+        if (call.drop_hidden) drop(t, active);
+        for (int source = 0; source < kSources; ++source)
+            if (shared.reads_any(source)) factor[source] = gates[source].of(left[source], active, loop.source_width(source));
         if (general) advance_general(t, active);
         else
             for (int u = own.begin; u < own.end; u += width) {
@@ -179,9 +190,9 @@ private:
     void project(int t, int active) {
         for (int r = 0; r < active; ++r) {
             out[r] = loop.output_row(t, share.rows[r]);
-            shifted[r] = rows[r].hidden;
+            read[r] = rows[r].hidden;
         }
-        multiply(shared.projection, Product<T>{shifted, out, active}, shifted + share.count, 0, shared.projection.panels());
+        multiply(shared.projection, Product<W>{projected.of(read, active, loop.hidden), out, active}, shifted.data, 0, shared.projection.panels());
         if (call.zoneout_hidden)
             for (int r = 0; r < active; ++r) zone_out(t, r, out[r]);
     }
@@ -192,18 +203,17 @@ private:
             bool add = false;
             for (int source = 0; source < end; ++source) {
                 if (!loop.reads(source, g)) continue;
-                const Packed<T>& packed = shared.products[source][g];
+                const Packed<W>& packed = shared.products[source][g];
                 if (source >= begin && panel < packed.panels()) {
                     const int vectors = packed.vectors(panel);
                     for (int r = 0; r < active; ++r) out[r] = product(g, r);
-                    run_panel(Tile<T>{left[source], 1, packed.panel(panel), vectors, packed.depth, out, column, vectors * kLanes<T>, nullptr, add}, active);
+                    run_panel(Tile<W>{factor[source], 1, packed.panel(panel), vectors, packed.depth, out, column, vectors * kLanes<T>, nullptr, add}, active);
                 }
                 add = true;
             }
         }
     }
     void advance_general(int t, int active) {
-        if (call.drop_hidden) drop(t, active);
         for (int panel = 0; panel * kPanelLanes<T> < loop.hidden; ++panel) multiply_gates(kFromHidden, kFromGates, panel, panel * kPanelLanes<T>, active);
         if (call.norm_recurrent)
             for (int r = 0; r < active; ++r) normalize(t, r);
@@ -266,7 +276,11 @@ private:
     }
 };
 
-template <class T> void Forward<T>::run_part(void* self, int part, int parts) { ForwardThread<T>(*static_cast<Forward*>(self), {part, parts}, {}).run(); }
-template <class T> void Forward<T>::run_team(void* self, int part, int parts) { ForwardThread<T>(*static_cast<Forward*>(self), {}, {part, parts}).run(); }
+template <class T, class W> void Forward<T, W>::run_part(void* self, int part, int parts) {
+    ForwardThread<T, W>(*static_cast<Forward*>(self), {part, parts}, {}).run();
+}
+template <class T, class W> void Forward<T, W>::run_team(void* self, int part, int parts) {
+    ForwardThread<T, W>(*static_cast<Forward*>(self), {}, {part, parts}).run();
+}
 
 }  // namespace carousel::CAROUSEL_TARGET

@@ -66,7 +66,7 @@ static Call call_of(const Numbers& cell, const Numbers& sizes, int flags, const 
     call.row = row(cell);
     call.compiled = compiled(call.row);
     call.time = sizes[0], call.batch = sizes[1], call.inputs = sizes[2], call.hidden = sizes[3], call.output = sizes[4];
-    call.reverse = flags & 1, call.training = flags & 2, call.accumulate = flags & 4;
+    call.reverse = flags & 1, call.training = flags & 2, call.accumulate = flags & 4, call.half = flags & 8;
     call.threads = threads;
     size_t at = 0;
 #define CAROUSEL_FIELD(name) call.name = reinterpret_cast<void*>(pointers[at++]);

@@ -33,6 +33,7 @@ inline constexpr bool kManyRegisters = false;
 template <class T> struct BitsOf;
 template <> struct BitsOf<float> { using type = int32_t; };
 template <> struct BitsOf<double> { using type = int64_t; };
+template <> struct BitsOf<uint32_t> { using type = int32_t; };
 
 template <class T> inline constexpr int kLanes = kBytes / int(sizeof(T));
 

@@ -17,7 +17,10 @@ template <class T> using Rows = typename MakeTable<T, kCompiled>::type;
 inline int instance(const Call& call) { return call.compiled < 0 ? kCompiled : call.compiled; }
 
 template <class T> void forward(const Call& call) {
-    Forward<T>(call, Rows<T>::forward[instance(call)]).run();
+    const ForwardUnits<T> units = Rows<T>::forward[instance(call)];
+    if constexpr (kHalves && sizeof(T) == sizeof(Pair))
+        if (call.half) return Forward<T, Pair>(call, units).run();
+    Forward<T, T>(call, units).run();
 }
 
 template <class T> void stream(const Call& call) { stream_step<T>(call, Rows<T>::forward[instance(call)]); }
@@ -49,7 +52,10 @@ template <class T> void clear(const Call& call) {
 
 template <class T> void backward(const Call& call) {
     clear<T>(call);
-    Backward<T>(call, Rows<T>::backward[instance(call)]).run(call.threads);
+    const BackwardUnits<T> units = Rows<T>::backward[instance(call)];
+    if constexpr (kHalves && sizeof(T) == sizeof(Pair))
+        if (call.half) return Backward<T, Pair>(call, units).run(call.threads);
+    Backward<T, T>(call, units).run(call.threads);
 }
 
 template <class T> void squash_all(Squash kind, const void* from, void* to, int64_t count) {
