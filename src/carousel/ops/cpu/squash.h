@@ -1,5 +1,5 @@
 // Vector exp, sigmoid and tanh, and the squashing functions of the cells with their slopes.
-// NaN goes through: every clamp below compares so that a NaN is kept. Infinities give the limits, except softsign: NaN, as in the reference.
+// NaN goes through: every clamp keeps a NaN. Infinities give the limits (softsign gives NaN, as the reference does).
 #pragma once
 #include "cells.h"
 #include "simd.h"
