@@ -1,4 +1,4 @@
-"""Any number of threads gives the same bits, from any thread of Python, and after a fork."""
+"""Threads: any number gives the same bits, from any thread of Python, after a fork; and they stay as they were."""
 
 import os
 import sys
@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from carousel.cells import find
-from carousel.ops import LayerOperands
+from carousel.ops import LayerOperands, Operands, State, Weights
 from carousel.ops.cpu import CPU
 from carousel.testing import Problem
-from tests.ops.cpu.extension import from_inputs, leaves, needs_extension, results
+from tests.ops.cpu.extension import TARGETS, from_inputs, leaves, needs_extension, results, target
 
 pytestmark = needs_extension
 CELL = find("peephole")
@@ -73,3 +73,46 @@ def test_after_a_fork() -> None:
             sys.stderr.flush()
             os._exit(0 if same else 1)
         assert os.waitpid(child, 0)[1] == 0
+
+
+def tiny(dtype: torch.dtype, size: int = 1) -> Tensor:
+    """Numbers too small to be normal."""
+    return torch.full((size,), torch.finfo(dtype).smallest_normal / 4, dtype=dtype)
+
+
+def still_there() -> bool:
+    """Whether such numbers count, on every thread of torch's."""
+    return bool((tiny(torch.float32, 2**20) * 0.5).all() and (tiny(torch.float64, 2**20) * 0.5).all())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_numbers_too_small_to_be_normal_count_again_after_a_call(count: int) -> None:
+    given = problem()
+    with threads(count):
+        assert still_there()
+        results(CPU(), CELL, given)
+        assert still_there()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", TARGETS)
+def test_they_are_zero_inside(name: str, dtype: torch.dtype) -> None:
+    """They would slow a saturated cell down a hundredfold."""
+    cell = find("lstm")
+    gates = torch.tensor([-99, 99, 0, 99], dtype=dtype).view(1, 1, 4)
+    state = State(torch.zeros(1, 1, dtype=dtype), tiny(dtype).view(1, 1))
+    given = Operands(gates, state, Weights(R=torch.zeros(4, 1, dtype=dtype)))
+    with target(name):
+        _, last = CPU().recurrence(cell, given)
+    assert last.cell.item() == 0
+
+
+def test_who_flushes_them_flushes_them_still() -> None:
+    given = problem()
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this machine cannot flush them")
+    try:
+        results(CPU(), CELL, given)
+        assert not (tiny(torch.float64) * 0.5).any()
+    finally:
+        torch.set_flush_denormal(False)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -87,12 +88,13 @@ class Call:
         self.enter("forward", {**ready, **made}, TRAINING if training else 0)
         return made
 
-    def enter(self, function: str, tensors: Mapping[str, Tensor], flags: int) -> None:
+    def enter(self, function: Literal["forward", "backward"], tensors: Mapping[str, Tensor], flags: int) -> None:
         """Call the extension; the tensors live until it returns."""
         module = extension.module
         pointers = [tensors[name].data_ptr() if name in tensors else 0 for name in module.POINTERS]
         strides = [step for name in module.STRIDED for step in _strides(tensors.get(name))]
-        getattr(module, function)(
+        run = module.forward if function == "forward" else module.backward
+        run(
             KINDS[self.dtype], _widths(self.cell, self.sizes[3]).row, self.sizes,
             flags | self._flags, pointers, strides, torch.get_num_threads(),
         )  # fmt: skip

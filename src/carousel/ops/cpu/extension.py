@@ -1,15 +1,12 @@
-"""The compiled extension, if it was built."""
+"""The compiled extension, if it was built: `module`, or None; what it holds says `_cpu.pyi`."""
 
-from importlib import import_module
-from typing import Any
+missing: str | None = None
+"""Why there is none."""
 
-
-def _load() -> tuple[Any, str | None]:
-    """The module, or why there is none."""
-    try:
-        return import_module("carousel.ops.cpu._cpu"), None
-    except ImportError as error:
-        return None, f"the compiled extension is not there ({error}); install carousel where there is a C++ compiler"
-
-
-module, missing = _load()
+try:
+    import carousel.ops.cpu._cpu as _cpu
+except ImportError as error:
+    missing = f"the compiled extension is not there ({error}); install carousel where there is a C++ compiler"
+    module = None
+else:
+    module = _cpu

@@ -1,5 +1,5 @@
 // Vector exp, sigmoid and tanh, and the squashing functions of the cells with their slopes.
-// NaN goes through: every clamp below compares so that a NaN is kept. Infinities give the limits.
+// NaN goes through: every clamp keeps a NaN. Infinities give the limits (softsign gives NaN, as the reference does).
 #pragma once
 #include "cells.h"
 #include "simd.h"
@@ -125,7 +125,7 @@ template <class T> [[gnu::always_inline]] inline Vec<T> slope(Squash kind, Vec<T
         case Squash::identity: return one;
         case Squash::g1997: return one - y * y * T(0.25);
         case Squash::h1997: return (one - y * y) * T(0.5);
-        case Squash::hard_sigmoid: return (y > none) & (y < one) ? broadcast(T(1) / T(6)) : none;
+        case Squash::hard_sigmoid: return ((y > none) & (y < one)) ? broadcast(T(1) / T(6)) : none;
         case Squash::softsign: return (one - magnitude<T>(y)) * (one - magnitude<T>(y));
         case Squash::relu: return y > none ? one : none;
     }
