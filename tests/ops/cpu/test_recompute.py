@@ -13,7 +13,7 @@ from carousel.ops import Backend, LayerOperands, Operands, State, StepOperands, 
 from carousel.ops.backend import AnyOperands
 from carousel.ops.cpu import CPU, extension
 from carousel.testing import CELLS, Problem, check
-from tests.ops.cpu.extension import EVERYTHING, agree, from_inputs, leaves, needs_extension, results
+from tests.ops.cpu.extension import EVERYTHING, TARGETS, agree, from_inputs, leaves, needs_extension, results, target
 
 pytestmark = needs_extension
 LENGTHS = (1, 3, 4, 9, 20)
@@ -24,8 +24,8 @@ PROBLEMS = [
     replace(EVERYTHING, name="all, forwards", reverse=False),
     Problem("ragged", 9, 6, 0, 4, ragged=True),
     Problem("ragged, backwards", 9, 6, 0, 4, ragged=True, reverse=True),
-    Problem("reset", 9, 3, 0, 4, reset=True),
-    Problem("reset, backwards", 9, 3, 0, 4, reset=True, reverse=True),
+    Problem("reset", 9, 3, 0, 17, reset=True),
+    Problem("reset, backwards", 9, 3, 0, 17, reset=True, reverse=True),
     Problem("wider than a vector", 9, 5, 0, 34, ragged=True),
 ]
 
@@ -90,6 +90,19 @@ def test_results_are_the_same_to_the_bit(name: str, length: int, dtype: torch.dt
         got, expected = (results(CPU(), cell, every(how, operands)) for how in (length, None))  # type: ignore[type-var]
         torch.testing.assert_close(got[:count], expected[:count], rtol=0, atol=0)
         torch.testing.assert_close(got[count:], expected[count:], rtol=2 * torch.finfo(dtype).eps, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", TARGETS)
+def test_large_enough_for_every_tile(name: str, dtype: torch.dtype) -> None:
+    """Whatever rows of a product fall into one segment, each is summed in the same order."""
+    cell, given = drawn("peephole", Problem("large", 41, 13, 0, 75, ragged=True), dtype)
+    operands = from_inputs(cell, given, 70)
+    with target(name):
+        for length in (1, 6, 40):
+            got, expected = (results(CPU(), cell, every(how, operands)) for how in (length, None))
+            torch.testing.assert_close(got[:3], expected[:3], rtol=0, atol=0)
+            torch.testing.assert_close(got[3:], expected[3:], rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
