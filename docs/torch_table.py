@@ -327,6 +327,7 @@ BEYOND: dict[str, Probe] = {
     "a width for each layer": with_options({}, hidden=[6, 3]),
     "residual connections": with_options({"residual": True}),
     "an initial state that is learnt": with_options({"learn_initial_state": True}),
+    "training on long sequences in less memory": with_options({"recompute": "auto"}),
     "a reset in the middle of a stream": lambda kind: kind(4, 6)(batch(), reset=torch.zeros(5, 3) > 0) and None,
     "gates and cell states of all steps": lambda kind: kind(4, 6).trace(batch()) and None,
 }

@@ -7,7 +7,7 @@ import torch
 
 import carousel
 from benchmarks import machine
-from benchmarks.cells import costs, crowd, fallbacks, streaming, vanilla, variants
+from benchmarks.cells import costs, crowd, fallbacks, memory, streaming, vanilla, variants
 from benchmarks.cells.records import Answer
 from benchmarks.cells.timing import Effort
 
@@ -22,6 +22,7 @@ QUESTIONS: dict[str, Callable[[Effort], Answer]] = {
     "float64": fallbacks.float64,
     "share": vanilla.share,
     "bfloat16": vanilla.bfloat16,
+    "memory": memory.memory,
     "crowd": crowd.crowd,
     "costs": costs.costs,
 }

@@ -13,6 +13,7 @@ from benchmarks.cells import (
     costs,
     crowd,
     fallbacks,
+    memory,
     onnx_peer,
     page,
     peers,
@@ -27,6 +28,7 @@ from benchmarks.cells.records import Answer, Figure, Row
 from benchmarks.results import RESULTS
 from benchmarks.results import read_all as read_estimators
 from carousel.ops import only
+from tests.ops.cpu.extension import needs_extension
 
 TINY = timing.Effort(0.0, 2, 2, crowd_seconds=0.0, crowd_tries=1)
 PROBLEMS = [cases.shape("3-2-2-4"), cases.shape("4-1-3-6")]
@@ -70,6 +72,28 @@ def test_bfloat16() -> None:
 @pytest.mark.parametrize(("ask", "figures"), [(fallbacks.ragged, 4), (fallbacks.projection, 2), (fallbacks.float64, 2)])
 def test_fallbacks(ask: Callable[..., Answer], figures: int) -> None:
     answered(ask(TINY, PROBLEMS), 2, figures)
+
+
+@pytest.mark.usefixtures("reference")
+def test_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = {cases.OURS: 4.0, memory.FEW: 1.0, cases.TORCH: 8.0}
+    monkeypatch.setattr(memory, "FORGET", tmp_path)
+    monkeypatch.setattr(memory, "measured", lambda kind, _: {"held": found[kind] / 2, "peak": found[kind]})
+    answer = memory.memory(TINY, PROBLEMS)
+    answered(answer, 2, 16)
+    assert [figure.value for figure in answer.rows[0].figures[1:]] == [0.25, 2.0, 0.5, 4.0, 4.0, 1.0, 8.0]
+    monkeypatch.setattr(memory, "FORGET", tmp_path / "none")
+    assert "No memory was measured" in page.section(memory.memory(TINY, PROBLEMS[:1]))
+
+
+@needs_extension
+@pytest.mark.slow
+@pytest.mark.skipif(not memory.FORGET.exists(), reason="only Linux tells the peak of a process")
+def test_a_step_that_keeps_less_is_seen_to() -> None:
+    """A thousand steps of 16 sequences and 64 cells keep six times 4 MB, or a little more than outputs of 4 MB."""
+    whole, few = (memory.measured(kind, "1000-16-4-64") for kind in (cases.OURS, memory.FEW))
+    assert whole["peak"] >= whole["held"] > 20 > 8 > few["held"] > 4
+    assert few["peak"] < whole["held"]
 
 
 @pytest.mark.usefixtures("reference")

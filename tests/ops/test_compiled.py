@@ -30,7 +30,7 @@ def operands(cell: Cell, *, reverse: bool = False, full: bool = False) -> Operan
 def arguments(cell: Cell, given: Operands) -> tuple[object, ...]:
     """The operator's own arguments, with gradients wanted where there can be any."""
     tensors = [t.clone().requires_grad_() if t is not None and t.is_floating_point() else t for t in given.tensors()]
-    return (*tensors, row.encode(cell), given.steps.reverse)
+    return (*tensors, row.encode(cell), given.steps.reverse, None)
 
 
 def leaves(args: tuple[object, ...]) -> list[Tensor]:
@@ -42,7 +42,7 @@ def leaves(args: tuple[object, ...]) -> list[Tensor]:
 def test_the_operator_is_the_recurrence(name: str, full: bool) -> None:
     cell = CELLS[name]
     args = arguments(cell, operands(cell, reverse=full, full=full))
-    given = Operands.gather(list(args[:-2]), reverse=full)  # type: ignore[arg-type]
+    given = Operands.gather(list(args[:-3]), reverse=full)  # type: ignore[arg-type]
     results = [t for t in torch.ops.carousel.recurrence(*args) if t.numel()]
     outputs, state = recurrence(cell, given.gates, given.weights, given.state, steps=given.steps, noise=given.noise)
     direct = [outputs, *(part for part in state if part is not None)]
@@ -72,7 +72,7 @@ def test_no_result_shares_memory_with_an_operand_or_another_result() -> None:
     cell = CELLS["alias"]
     for time in (0, 3):
         given = example(cell, time, 2, Sizes(1, 4))
-        results = torch.ops.carousel.recurrence(*given.tensors(), row.encode(cell), False)
+        results = torch.ops.carousel.recurrence(*given.tensors(), row.encode(cell), False, None)
         places = [t.data_ptr() for t in (*results, *given.tensors()) if t is not None and t.numel()]
         assert len(places) == len(set(places))
 

@@ -66,7 +66,8 @@ def test_every_kind_of_parameter_comes_back(tmp_path: Path) -> None:
     X, y = ragged()
     own = Cell(input=Gate(peephole="previous"), forget=Complement("input"), squash="identity")
     weights = {"up": 2.0, "down": 1.0}
-    options = {"method_options": {"schedule": "cosine"}, "lstm_options": {"zoneout": 0.1}, "class_weight": weights}
+    lstm_options = {"zoneout": 0.1, "recompute": "auto"}
+    options = {"method_options": {"schedule": "cosine"}, "lstm_options": lstm_options, "class_weight": weights}
     estimator = SequenceClassifier(**{**SMALL, **options, "cell": own, "random_state": np.random.RandomState(3)})
     estimator.fit(X, y).save(tmp_path / "run")
     loaded = load(tmp_path / "run")

@@ -13,6 +13,7 @@ from carousel.ops import (
     Inputs,
     LayerOperands,
     Operands,
+    Recompute,
     State,
     Steps,
     Weights,
@@ -25,12 +26,13 @@ from carousel.ops.shapes import autocasts
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer's weights as they are at this call, its direction, and how it is regularised."""
+    """A layer's weights as they are at this call, its direction, how it is regularised, and what it keeps."""
 
     weights: LayerWeights
     regularization: Regularization
     reverse: bool = False
     training: bool = False
+    recompute: Recompute = None
 
     def operands(
         self, x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None
@@ -48,7 +50,7 @@ class Layer:
         start = (
             state or fresh or State(*(like.new_zeros(like.shape[1], width) for width in shape.state_widths.values()))
         )
-        steps = Steps(lengths, reset, fresh if reset is not None else None, self.reverse)
+        steps = Steps(lengths, reset, fresh if reset is not None else None, self.reverse, self.recompute)
         noise = self.regularization.noise(like, shape.state_widths | {"read": shape.read_width}, self.training)
         if isinstance(given, Inputs):
             return LayerOperands(given, start, weights, steps, noise)

@@ -15,8 +15,9 @@ from carousel.nn.layer import Layer
 from carousel.nn.parameters import LayerShape, LayerWeights, with_options
 from carousel.nn.regularization import Dropout, regularization
 from carousel.nn.state import StateForm, StateTensor, map_state
-from carousel.ops import Choice, State, explain
+from carousel.ops import Choice, Recompute, State, explain
 from carousel.ops.cpu import Stream
+from carousel.ops.shapes import check_recompute
 
 BATCHED, UNBATCHED = 3, 2
 
@@ -52,6 +53,9 @@ class LSTM(nn.RNNBase):
         forget_bias: the sum of both biases of the forget gate at the start.
         residual: add a layer's input to its output where their widths agree.
         learn_initial_state: make the state at a sequence's start a parameter.
+        recompute: keep the state only every so many steps while training, and run each segment between them again on
+            the way back: less memory for more time, and the same numbers (Chen et al. 2016). "auto" takes the square
+            root of the number of steps; None keeps everything.
 
     Parameters of layer k are `weight_ih_lk` (rows, inputs), `weight_hh_lk` (rows of gates into which something
     recurs, output), `bias_ih_lk`, `bias_hh_lk`, `weight_hr_lk` (projection), and beyond torch `weight_ch_lk`
@@ -86,6 +90,7 @@ class LSTM(nn.RNNBase):
         forget_bias: float | None = None,
         residual: bool = False,
         learn_initial_state: bool = False,
+        recompute: Recompute = None,
     ) -> None:
         widths = _widths(hidden_size, num_layers)
         num_layers = len(widths) if widths else num_layers
@@ -99,6 +104,8 @@ class LSTM(nn.RNNBase):
         self.hidden_size = self.hidden_size if len(set(widths)) == 1 else tuple(widths)  # type: ignore[assignment]
         self.cell = with_options(cell, block, norm, proj_size)
         self.regularization = regularization(zoneout, recurrent_dropout, input_dropout, weight_drop)
+        check_recompute(recompute)
+        self.recompute: Recompute = recompute
         self.residual = residual
         self.forget_bias = forget_bias
         self._initializer = initializer(init)
@@ -207,6 +214,7 @@ class LSTM(nn.RNNBase):
             "cell": name_of(self.cell.with_options(projection=False)),
             "residual": self.residual,
             "forget_bias": self.forget_bias,
+            "recompute": self.recompute,
         }
         shown = {name: value for name, value in options.items() if value not in ("lstm", False, None)}
         return ", ".join([super().extra_repr(), *(f"{name}={value!r}" for name, value in shown.items())])
@@ -233,7 +241,7 @@ class LSTM(nn.RNNBase):
     def _layer(self, number: int, *, reverse: bool) -> Layer:
         shape, suffix = self._shapes[number], f"_l{number}{'_reverse' if reverse else ''}"
         named = {name: getattr(self, name + suffix) for name in shape.parameters}
-        return Layer(LayerWeights(shape, named), self.regularization, reverse, self.training)
+        return Layer(LayerWeights(shape, named), self.regularization, reverse, self.training, self.recompute)
 
     def _form(self) -> StateForm:
         return StateForm(self._shapes, 2 if self.bidirectional else 1)

@@ -19,6 +19,8 @@ class Backend(ABC):
     """A way to run cells. Results must agree with the reference in values and all gradients."""
 
     name: str
+    recomputes: bool = False
+    """Whether it heeds `Steps.recompute`. One that does not keeps every step, and gives the same numbers."""
 
     @abstractmethod
     def refuses(self, cell: Cell, operands: AnyOperands) -> str | None:
@@ -92,8 +94,17 @@ def explain(cell: Cell, operands: AnyOperands) -> list[Choice]:
         reason = backend.refuses(cell, operands)
         if reason is None and any(choice.runs for choice in choices):
             reason = "a preferred backend runs"
-        choices.append(Choice(backend.name, reason is None, reason or "runs"))
+        choices.append(Choice(backend.name, reason is None, reason or _way(backend, operands)))
     return choices
+
+
+def _way(backend: Backend, operands: AnyOperands) -> str:
+    """How a backend runs the operands."""
+    if isinstance(operands, StepOperands) or (segment := operands.steps.segment(operands.time)) is None:
+        return "runs"
+    if not backend.recomputes:
+        return "runs, and keeps every step: recompute is for the compiled loops"
+    return f"runs; while training it keeps a state every {segment} steps and computes the rest again"
 
 
 def _allowed() -> list[Backend]:

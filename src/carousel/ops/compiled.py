@@ -8,10 +8,15 @@ from carousel.ops.backend import pick
 from carousel.ops.library import Arguments, Operator, Tensors
 from carousel.ops.operands import Moment, Operands, State, StepOperands
 
+AUTO = 0
+"""What stands for recompute="auto" among the operator's numbers."""
+
 
 def recurrence(cell: Cell, operands: Operands) -> tuple[Tensor, State]:
     """The recurrence through its operator: one node in a graph, whatever the length."""
-    outputs, hidden, state, gates = _RECURRENCE(*operands.tensors(), row.encode(cell), operands.steps.reverse)
+    steps = operands.steps
+    numbers = row.encode(cell), steps.reverse, AUTO if steps.recompute == "auto" else steps.recompute
+    outputs, hidden, state, gates = _RECURRENCE(*operands.tensors(), *numbers)
     return outputs, State(hidden, state, gates if cell.full_gate_recurrence else None)
 
 
@@ -49,8 +54,9 @@ def _recurrence_shapes(arguments: Arguments) -> list[Tensor]:
 
 
 def _recurrence_of(arguments: Arguments) -> tuple[Cell, Operands]:
-    *tensors, numbers, reverse = arguments
-    return row.decode(list(numbers)), Operands.gather(tensors, reverse=reverse)
+    *tensors, numbers, reverse, recompute = arguments
+    recompute = "auto" if recompute == AUTO else recompute
+    return row.decode(list(numbers)), Operands.gather(tensors, reverse=reverse, recompute=recompute)
 
 
 def _run_step(arguments: Arguments) -> Tensors:
@@ -74,7 +80,7 @@ def _step_of(arguments: Arguments) -> tuple[Cell, StepOperands]:
 _RECURRENCE = Operator(
     "recurrence",
     _words(Operands.names(), ("gates", "initial_hidden", "initial_cell")),
-    ("int[] row", "bool reverse"),
+    ("int[] row", "bool reverse", "int? recompute"),
     4,
     _run_recurrence,
     _recurrence_shapes,

@@ -3,13 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from math import isqrt
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from carousel.cells import Cell, layout
+
+Recompute = int | Literal["auto"] | None
+"""Every how many steps a state is kept for the way back: an integer from 1, "auto" for the square root of their number,
+None for every step and all that it computed."""
 
 
 class State(NamedTuple):
@@ -37,12 +42,22 @@ class Steps(NamedTuple):
     A row's steps at and after its length leave its state alone and output zeros, whatever gates and resets hold
     there. A reset puts the state back to `fresh` (zeros if None) where a new sequence begins. In reverse a loop
     starts at each row's last step, and a reset at t parts t-1 from t, as it does forwards.
+
+    `recompute` trades time for memory while training: with k only the state at every k-th step is kept, and each
+    segment of k steps runs again on the way back (Chen et al. 2016). It changes no value.
     """
 
     lengths: Tensor | None = None
     reset: Tensor | None = None
     fresh: State | None = None
     reverse: bool = False
+    recompute: Recompute = None
+
+    def segment(self, time: int) -> int | None:
+        """How many of `time` steps run again at once; None if none do."""
+        if self.recompute != "auto":
+            return self.recompute
+        return max(1, isqrt(time - 1) + 1) if time else 1
 
 
 class Noise(NamedTuple):
@@ -153,14 +168,15 @@ class Operands(_Sized):
         return ("gates", *_INSIDE)
 
     @staticmethod
-    def gather(tensors: list[Tensor | None], *, reverse: bool) -> "Operands":
+    def gather(tensors: list[Tensor | None], *, reverse: bool, recompute: Recompute = None) -> "Operands":
         """The inverse of `tensors()`."""
         each: Iterator[Tensor | None] = iter(tensors)
         gates = next(each)
         state, weights = _take_state(each), Weights(*(next(each) for _ in Weights._fields))
         fresh, noise = _take_state(each), Noise(*(next(each) for _ in Noise._fields))
         assert gates is not None and state is not None
-        return Operands(gates, state, weights, Steps(next(each), next(each), fresh, reverse), noise)
+        steps = Steps(next(each), next(each), fresh, reverse, recompute)
+        return Operands(gates, state, weights, steps, noise)
 
     @property
     def like(self) -> Tensor:

@@ -25,7 +25,7 @@ def recurrence(
     `gates` (time, batch, rows) are the pre-activations W x + b of all steps, computed beforehand in one
     product, with the rows of the learned gates in the order i f z o (`carousel.cells.layout.rows`).
     `weights` hold what is multiplied inside the loop; `state` is zeros if None. `steps` gives lengths,
-    resets and the direction, `noise` the masks of zoneout and recurrent dropout.
+    resets, the direction and what is kept for the way back, `noise` the masks of zoneout and recurrent dropout.
 
     Returns the outputs h_1 … h_T (time, batch, output), zero at and after a row's length, and the state
     after each row's last step. Differentiable in all floating tensors, any number of times on the reference.

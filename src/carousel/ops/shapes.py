@@ -45,6 +45,7 @@ def check_recurrence(cell: Cell, operands: Operands | LayerOperands) -> None:
     _check_masks(cell, operands)
     check_lengths(operands.steps.lengths, operands.time, operands.batch)
     check_reset(operands.steps.reset, operands.time, operands.batch)
+    check_recompute(operands.steps.recompute)
     _check_kinds(operands)
 
 
@@ -120,6 +121,17 @@ def check_reset(reset: Tensor | None, time: int, batch: int) -> None:
         raise TypeError(f"reset is {reset.dtype}; it says yes or no for each step: pass torch.bool")
     if reset.shape != (time, batch):
         raise ShapeError(f"reset has shape {tuple(reset.shape)}; expected (time, batch) = {(time, batch)}")
+
+
+def check_recompute(recompute: object) -> None:
+    """Raise TypeError or ValueError unless recompute is None, "auto" or an integer from 1."""
+    if recompute is None or recompute == "auto":
+        return
+    want = "pass every how many steps a state is kept, an integer from 1, or 'auto', or None for every step"
+    if isinstance(recompute, bool) or not isinstance(recompute, int | str):
+        raise TypeError(f"recompute is {recompute!r}; {want}")
+    if isinstance(recompute, str) or recompute < 1:
+        raise ValueError(f"recompute is {recompute!r}; {want}")
 
 
 def check_step(cell: Cell, pre: Tensor, previous: Tensor, p: Tensor | None, norm: Tensor | None) -> None:

@@ -18,11 +18,16 @@ Gradients = Sequence[Tensor | None]
 def run(cell: Cell, operands: Operands | LayerOperands) -> tuple[Tensor, State]:
     """Outputs and the last state; without a gradient in sight nothing is saved, and autograd not even asked."""
     call, given = Call.of(cell, operands), named(operands)
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given.values()):
+    if wants_gradients(given):
         outputs, *state = _Recurrence.apply(call, *(given.get(name) for name in NAMES))  # type: ignore[misc]
     else:
         outputs, *state = results(call, call.forward(call.ready(given), training=False))
     return outputs, State(*state)  # type: ignore[arg-type]
+
+
+def wants_gradients(given: Named) -> bool:
+    """Whether autograd has to see a call with these operands."""
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given.values())
 
 
 def results(call: Call, made: Named) -> list[Tensor | None]:

@@ -7,7 +7,7 @@ from torch.nn import Parameter
 
 from carousel.cells import Cell
 from carousel.ops.backend import AnyOperands, Backend
-from carousel.ops.cpu import autograd, extension
+from carousel.ops.cpu import autograd, extension, segments
 from carousel.ops.cpu.call import KINDS
 from carousel.ops.operands import LayerOperands, Moment, Noise, Operands, State, StepOperands
 
@@ -18,6 +18,7 @@ class CPU(Backend):
     """Compiled loops: every cell, lengths, resets, both directions, masks; float32, float64 and bfloat16."""
 
     name = "cpu"
+    recomputes = True
 
     def refuses(self, cell: Cell, operands: AnyOperands) -> str | None:
         """Why the reference runs instead: no extension, another device or dtype, a transform of torch."""
@@ -33,15 +34,20 @@ class CPU(Backend):
 
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
         """Outputs and the last state, given the pre-activations."""
-        return autograd.run(cell, operands)
+        return _run(cell, operands)
 
     def layer(self, cell: Cell, operands: LayerOperands) -> tuple[Tensor, State]:
         """Outputs and the last state, given the inputs."""
-        return autograd.run(cell, operands if operands.inputs.x.shape[2] else operands.with_gates())
+        return _run(cell, operands if operands.inputs.x.shape[2] else operands.with_gates())
 
     def step(self, cell: Cell, operands: StepOperands) -> Moment:
         """Nothing: it is refused."""
         raise NotImplementedError(STEPS)
+
+
+def _run(cell: Cell, operands: Operands | LayerOperands) -> tuple[Tensor, State]:
+    run = autograd.run if operands.steps.recompute is None else segments.run
+    return run(cell, operands)
 
 
 def _refuses_mode() -> str | None:
