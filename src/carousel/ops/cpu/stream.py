@@ -16,12 +16,13 @@ from carousel.cells import Cell, layout, row
 from carousel.ops.backend import allows
 from carousel.ops.cpu import extension
 
-MANY = 4
-"""More sequences than this are faster through the loop, which packs the weights first."""
+MANY, WORK = 16, 4e6
+"""More sequences than this are faster through the loop, which packs the weights first and takes several threads, unless
+these operations are enough for all of them: the loop takes one thread then."""
 
 
 class StreamedLayer(NamedTuple):
-    """A layer's sizes, and its parameters by role (one of the extension's `STREAMED`): name in the module, and shape."""
+    """A layer's sizes, and its parameters by role (one of the extension's `STREAMED`): their name and shape."""
 
     sizes: layout.Sizes
     weights: Mapping[str, tuple[str, tuple[int, ...]]]
@@ -80,7 +81,14 @@ def _step(
     if cell.full_gate_recurrence:
         widths.append(layout.total(layout.sent_rows(cell, sizes.hidden)))
     uses = (_table(), Tensor, Parameter, Tensor.is_neg, torch.empty_like)
-    return extension.module.Stream(row.encode(cell), widths, given, (stacked, residual), zoneout, MANY, uses).step
+    most = min(_most(cell, layer.sizes) for layer in layers)
+    return extension.module.Stream(row.encode(cell), widths, given, (stacked, residual), zoneout, most, uses).step
+
+
+def _most(cell: Cell, sizes: layout.Sizes) -> int:
+    """How many sequences are faster here than through the loop."""
+    operations = 2 * layout.total(layout.rows(cell, sizes.hidden)) * (sizes.inputs + sizes.output)
+    return max(MANY, int(WORK / max(operations, 1)))
 
 
 def _placed(weights: Mapping[str, tuple[str, tuple[int, ...]]]) -> list[tuple[str, int, tuple[int, ...]]]:
