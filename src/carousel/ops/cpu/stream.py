@@ -8,8 +8,10 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, is_autocast_enabled, is_grad_enabled
+from torch._C import _are_functorch_transforms_active, _get_tracing_state, _len_torch_dispatch_stack
 from torch.autograd import forward_ad
+from torch.compiler import is_compiling
 from torch.nn import Parameter
 
 from carousel.cells import Cell, layout, row
@@ -104,12 +106,12 @@ def _table() -> Any:
 def _allowed() -> bool:
     """Whether nobody wants to see or differentiate single operations."""
     return (
-        not torch.is_grad_enabled()
+        not is_grad_enabled()
         and allows("cpu")
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and not torch._C._are_functorch_transforms_active()
-        and not torch._C._len_torch_dispatch_stack()
-        and torch._C._get_tracing_state() is None
+        and not is_autocast_enabled("cpu")
+        and not is_compiling()
+        and not _are_functorch_transforms_active()
+        and not _len_torch_dispatch_stack()
+        and _get_tracing_state() is None
         and forward_ad._current_level < 0
     )
