@@ -48,13 +48,8 @@ public:
         held.push_back(nb::borrow(object));
         return true;
     }
-    // The same for what others made. Numbers that are to be read negated are the imaginary parts of complex ones: they lie
-    // apart, unless there is only one, and then torch is asked.
-    bool look_at_given(nb::handle object, Seen& to) {
-        if (!look(object, to)) return false;
-        const bool one = std::all_of(to.shape, to.shape + to.ndim, [](int64_t size) { return size == 1; });
-        return !one || torch.is_neg(object).is(Py_False);
-    }
+    // The same for what others made, which may lie there negated.
+    bool look_at_given(nb::handle object, Seen& to) { return look(object, to) && torch.is_neg(object).is(Py_False); }
     // Where it lies, or null unless it is dense, on the processor, and of the dtype of those before.
     void* memory(const Seen& of) {
         if (!bits) bits = of.dtype.bits;

@@ -18,8 +18,6 @@ template <class T> struct Matrix {
     const T* bias = nullptr;
 };
 
-inline constexpr ptrdiff_t kAhead = 16384;  // bytes
-
 // The dot products of as many rows as a vector has lanes with one vector.
 template <class T> inline Vec<T> dot_lanes(const T* const* from, const T* vector, int depth) {
     constexpr int L = kLanes<T>;
@@ -28,10 +26,7 @@ template <class T> inline Vec<T> dot_lanes(const T* const* from, const T* vector
     for (; k + L <= depth; k += L) {
         const Vec<T> x = load(vector + k);
 #pragma GCC unroll 16
-        for (int i = 0; i < L; ++i) {
-            __builtin_prefetch(from[i] + k + kAhead / sizeof(T), 0, 2);
-            sums[i] += x * load(from[i] + k);
-        }
+        for (int i = 0; i < L; ++i) sums[i] += x * load(from[i] + k);
     }
     if (k < depth) {
         const Vec<T> x = load(vector + k, depth - k);
