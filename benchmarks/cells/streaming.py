@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -62,12 +61,7 @@ def _sequences(problem: Problem) -> dict[str, timing.Work]:
     torch_module = cases.theirs(module).eval()
     works: dict[str, timing.Work] = {OURS: lambda: [module(x)[0]], TORCH: lambda: [torch_module(x)[0]]}
     if onnx_peer.installed():
-        run, values, zeros = (
-            onnx_peer.session(module, 1),
-            x.numpy(),
-            np.zeros((1, problem.batch, problem.hidden), np.float32),
-        )
-        works[ONNX] = lambda: [torch.from_numpy(run(values, zeros, zeros)[0][:, 0])]
+        works[ONNX] = onnx_peer.sequence(module, x, 1)
     return works
 
 
@@ -83,7 +77,7 @@ def _steps(problem: Problem) -> dict[str, timing.Work]:
     for name, cell in zip((CELL, TORCH_CELL), cells, strict=True):
         works[name] = _carried(_as_layer(cell), single, (problem.batch, problem.hidden))
     if onnx_peer.installed():
-        works[ONNX] = _carried_by_onnx(module, whole)
+        works[ONNX] = onnx_peer.steps(module, whole, 1)
     return works
 
 
@@ -103,17 +97,5 @@ def _carried(advance: Callable[..., tuple[Tensor, State]], x: Tensor, size: tupl
         nonlocal state
         output, state = advance(x, state)
         return [output.view(-1), state[1].view(-1)]
-
-    return work
-
-
-def _carried_by_onnx(module: carousel.LSTM, x: Tensor) -> timing.Work:
-    run, values = onnx_peer.session(module, 1), x.numpy()
-    h = c = np.zeros((1, x.shape[1], module.hidden_size), np.float32)
-
-    def work() -> list[Tensor]:
-        nonlocal h, c
-        _, h, c = run(values, h, c)
-        return [torch.from_numpy(h).view(-1), torch.from_numpy(c).view(-1)]
 
     return work

@@ -13,8 +13,6 @@ from carousel.nn.regularization import regularization
 from carousel.ops import State
 from carousel.ops.cpu import Stream
 
-STREAMED = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_ch")
-
 
 class LSTMCell(nn.RNNCellBase):
     """One step of an LSTM cell: a drop-in for `torch.nn.LSTMCell` that runs every cell of the table.
@@ -50,8 +48,8 @@ class LSTMCell(nn.RNNCellBase):
         self.forget_bias = forget_bias
         self._regularization = regularization(zoneout, 0.0, 0.0, 0.0)
         self._initializer = initializer(init)
-        self._stream = None if self._regularization.active else Stream(self.cell)
         self._shape = LayerShape(self.cell, layout.Sizes(input_size, hidden_size), bias)
+        self._stream = Stream(self.cell, [self._shape.streamed()], zoneout=self._regularization.zoneout)
         for name, parameter in self._shape.empty(device, dtype).items():
             self.register_parameter(name, parameter)
         if not bias:
@@ -80,8 +78,10 @@ class LSTMCell(nn.RNNCellBase):
         Raises:
             ValueError or RuntimeError, in torch's words, if shapes disagree.
         """
-        if hx is not None and (after := self._streamed(input, hx)) is not None:
-            return after
+        if hx is not None and not (self.training and self._regularization.active):
+            after = self._stream(input, hx, self._parameters)
+            if after is not None:
+                return after
         if input.dim() not in (1, 2):
             raise ValueError(f"LSTMCell: Expected input to be 1D or 2D, got {input.dim()}D instead")
         batched = input.dim() == 2
@@ -92,16 +92,6 @@ class LSTMCell(nn.RNNCellBase):
         state = None if hx is None else self._state(hx, x, batched)
         _, after = layer.run(layer.operands(x.unsqueeze(0), state, None, None))
         return tuple(part if batched else part.squeeze(0) for part in after if part is not None)
-
-    def _streamed(self, x: Tensor, hx: Sequence[Tensor]) -> tuple[Tensor, Tensor] | None:
-        """The state after the step on the shortest way there is; None if the arguments are not plainly right for it."""
-        if self._stream is None or len(hx) != 2:
-            return None
-        (h, c), batch = hx, x.shape[:-1]
-        state = (*batch, self.hidden_size)
-        if x.dim() not in (1, 2) or x.shape[-1] != self.input_size or h.shape != state or c.shape != state:
-            return None
-        return self._stream(x, h, c, [self._parameters.get(name) for name in STREAMED])
 
     def extra_repr(self) -> str:
         """torch's arguments, then the cell if it is not torch's."""

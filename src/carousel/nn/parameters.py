@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from carousel.cells import Cell, find, layout
 from carousel.ops import Weights
+from carousel.ops.cpu.stream import StreamedLayer
 
 WEIGHTS = {
     "W": "weight_ih",
@@ -19,6 +20,13 @@ WEIGHTS = {
     "G": "weight_gh",
 }
 NORMS = {"norm_input": "ln_ih", "norm_recurrent": "ln_hh", "norm_cell": "ln_ch"}
+STREAMED = {
+    **{role: name for role, name in WEIGHTS.items() if role != "bias_hh"},
+    "b_recurrent": WEIGHTS["bias_hh"],
+    **{f"{role.removeprefix('norm_')}_{part}": f"{name}_{suffix}"
+       for role, name in NORMS.items() for part, suffix in (("gain", "weight"), ("bias", "bias"))},
+}  # fmt: skip
+"""The extension's name of each weight of a step, and the module's."""
 INITIAL = {"hidden": "initial_h", "cell": "initial_c", "gates": "initial_g"}
 
 
@@ -76,6 +84,12 @@ class LayerShape:
         if self.learn_initial_state:
             named |= {INITIAL[name]: (width,) for name, width in self.state_widths.items()}
         return named
+
+    def streamed(self, suffix: str = "") -> StreamedLayer:
+        """What a step reads, under the names that the parameters have with this suffix."""
+        shapes = self.parameters
+        weights = {role: (name + suffix, shapes[name]) for role, name in STREAMED.items() if name in shapes}
+        return StreamedLayer(self.sizes, weights)
 
     def empty(self, device: torch.device | str | None, dtype: torch.dtype | None) -> dict[str, nn.Parameter]:
         """Parameters with memory, without values."""

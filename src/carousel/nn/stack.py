@@ -21,9 +21,6 @@ from carousel.ops.shapes import check_recompute
 
 BATCHED, UNBATCHED = 3, 2
 
-STREAMED = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", "weight_ch_l0")
-"""Parameters that one step of one layer reads, in the order of the extension."""
-
 
 class LSTM(nn.RNNBase):
     """Layers of an LSTM cell: a drop-in for `torch.nn.LSTM` that runs every cell of the table.
@@ -110,8 +107,7 @@ class LSTM(nn.RNNBase):
         self.forget_bias = forget_bias
         self._initializer = initializer(init)
         self._shapes = _layer_shapes(self, widths, learn_initial_state)
-        plain = self.num_layers == 1 and not self.bidirectional and not residual and not self.regularization.active
-        self._stream = Stream(self.cell) if plain else None
+        self._stream = _stream(self)
         self._register_parameters(device, dtype)
         self.reset_parameters()
 
@@ -153,8 +149,10 @@ class LSTM(nn.RNNBase):
         Raises:
             ValueError, TypeError or RuntimeError, as torch.nn.LSTM does, if shapes, dtypes or devices disagree.
         """
-        if lengths is None and reset is None and (after := self._streamed(input, hx)) is not None:
-            return after
+        if lengths is None and reset is None and hx is not None and self._stream and not self._draws():
+            after = self._stream(input, hx, self._parameters, self.batch_first)  # type: ignore[arg-type]
+            if after is not None:
+                return after
         ragged, states = self._prepare(input, hx, lengths, reset)
         output, last = self._run(ragged, states)
         return ragged.restore(output, self.batch_first), self._finish(ragged, last)
@@ -178,17 +176,6 @@ class LSTM(nn.RNNBase):
         ragged, states = self._prepare(probe, None, None, None)
         operands = self._layer(0, reverse=False).operands(ragged.x, states[0] if states else None, None, None)
         return explain(self.cell, operands)
-
-    def _streamed(self, x: Any, hx: Any) -> tuple[Tensor, tuple[Tensor, Tensor]] | None:
-        """One step of one layer on the shortest way there is; None if the arguments are not plainly right for it."""
-        if self._stream is None or hx is None or len(hx) != 2 or not isinstance(x, Tensor) or x.dim() != BATCHED:
-            return None
-        (h, c), (time, batch) = hx, (x.shape[1::-1] if self.batch_first else x.shape[:2])
-        state = (1, batch, self.hidden_size)
-        if time != 1 or x.shape[2] != self.input_size or h.shape != state or c.shape != state:
-            return None
-        after = self._stream(x, h, c, [self._parameters.get(name) for name in STREAMED])
-        return after and (after[0].clone().view(*x.shape[:2], self.hidden_size), after)
 
     def get_expected_cell_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
         """(layers * directions, batch, hidden): the size of c_0 for such an input, as in torch.nn.LSTM."""
@@ -242,6 +229,10 @@ class LSTM(nn.RNNBase):
         shape, suffix = self._shapes[number], f"_l{number}{'_reverse' if reverse else ''}"
         named = {name: getattr(self, name + suffix) for name in shape.parameters}
         return Layer(LayerWeights(shape, named), self.regularization, reverse, self.training, self.recompute)
+
+    def _draws(self) -> bool:
+        """Whether this call drops something at random."""
+        return self.training and (self.regularization.active or self.dropout > 0)
 
     def _form(self) -> StateForm:
         return StateForm(self._shapes, 2 if self.bidirectional else 1)
@@ -317,6 +308,15 @@ def _layer_shapes(lstm: LSTM, widths: list[int], learn_initial_state: bool) -> l
         shapes.append(LayerShape(lstm.cell, sizes, lstm.bias, learn_initial_state))
         features = sizes.output * directions
     return shapes
+
+
+def _stream(lstm: LSTM) -> Stream | None:
+    """How single steps of these layers are streamed, if they are of one width and direction."""
+    if lstm.bidirectional or isinstance(lstm.hidden_size, tuple):
+        return None
+    layers = [shape.streamed(suffix) for shape, suffix in lstm._layers()]
+    zoneout = lstm.regularization.zoneout
+    return Stream(lstm.cell, layers, stacked=True, residual=lstm.residual, zoneout=zoneout)
 
 
 def _batched_state(hx: Sequence[StateTensor], batched: bool) -> Sequence[StateTensor]:

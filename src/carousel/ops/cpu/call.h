@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include "cells.h"
+#include "stream_call.h"
 
 namespace carousel {
 
@@ -39,7 +40,7 @@ struct Target {
     const char* name;
     void (*forward[kKinds])(const Call&);
     void (*backward[kKinds])(const Call&);
-    void (*stream[kKinds])(const Call&);
+    void (*stream[kKinds])(const Step&);
     void (*squash[kKinds])(Squash, const void* from, void* to, int64_t count);
 };
 

@@ -1,20 +1,15 @@
 // The door between Python and the kernels: addresses in, nothing out; the interpreter's lock is free meanwhile.
 #include <nanobind/nanobind.h>
-#include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 #include <algorithm>
-#include <array>
 #include <iterator>
 #include <stdexcept>
+#include "bindings.h"
 #include "dispatch.h"
 #include "threads.h"
 
-namespace nb = nanobind;
-
 namespace carousel {
-
-using Numbers = std::vector<int64_t>;
 
 static const char* const kTensors[] = {
 #define CAROUSEL_NAME(name) #name,
@@ -27,7 +22,7 @@ constexpr int kGateNumbers = 4, kRowNumbers = 4 * kGateNumbers + 5;
 
 static Gate gate(const int64_t* from) { return {Kind(from[0]), Squash(from[1]), Recurrent(from[2]), Peephole(from[3])}; }
 
-static Row row(const Numbers& from) {
+Row row(const Numbers& from) {
     if (from.size() != kRowNumbers) throw std::invalid_argument("a row has " + std::to_string(kRowNumbers) + " numbers");
     const int64_t* rest = from.data() + 4 * kGateNumbers;
     return {gate(&from[0]), gate(&from[kGateNumbers]), gate(&from[2 * kGateNumbers]), gate(&from[3 * kGateNumbers]), Squash(rest[0]),
@@ -50,7 +45,7 @@ static bool same(const Gate& a, const Gate& b) {
 }
 
 // The place of a row in the table, whatever its options: those are read while it runs.
-static int compiled(const Row& row) {
+int compiled(const Row& row) {
     const auto alike = [&](const Row& each) {
         return same(row.input, each.input) && same(row.forget, each.forget) && same(row.candidate, each.candidate) &&
                same(row.output, each.output) && row.squash == each.squash && row.full_gate_recurrence == each.full_gate_recurrence;
@@ -108,16 +103,7 @@ NB_MODULE(_cpu, module) {
     module.def("backward", [](int kind, const Numbers& cell, const Numbers& sizes, int flags, const Numbers& pointers, const Numbers& strides, int threads) {
         run(chosen().backward, kind, call_of(cell, sizes, flags, pointers, strides, threads));
     });
-    module.def("stream", [](int kind, const Numbers& cell, const Numbers& sizes, const std::array<int64_t, 10>& at) {
-        if (sizes.size() != std::size(kSizes)) throw std::invalid_argument("a step has one number for each of SIZES");
-        Call call{};
-        call.row = row(cell);
-        call.compiled = compiled(call.row);
-        call.time = sizes[0], call.batch = sizes[1], call.inputs = sizes[2], call.hidden = sizes[3], call.output = sizes[4];
-        void** const to[] = {&call.x, &call.initial_hidden, &call.initial_cell, &call.W, &call.R, &call.b, &call.b_recurrent, &call.p, &call.last_hidden, &call.last_cell};
-        for (size_t i = 0; i < at.size(); ++i) *to[i] = reinterpret_cast<void*>(at[i]);
-        run(chosen().stream, kind, call);
-    });
+    bind_stream(module);
     module.def("squash", [](int kind, int squash, int64_t from, int64_t to, int64_t count) {
         chosen().squash[kind ? 1 : 0](Squash(squash), reinterpret_cast<const void*>(from), reinterpret_cast<void*>(to), count);
     });

@@ -3,74 +3,115 @@
 Weights are read where they lie at every step; nothing of them is kept, so that nothing can grow stale.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, is_autocast_enabled, is_grad_enabled
+from torch._C import _are_functorch_transforms_active, _get_tracing_state, _len_torch_dispatch_stack
 from torch.autograd import forward_ad
+from torch.compiler import is_compiling
 from torch.nn import Parameter
 
-from carousel.cells import Cell, row
+from carousel.cells import Cell, layout, row
 from carousel.ops.backend import allows
 from carousel.ops.cpu import extension
 
-KINDS = {torch.float32: 0, torch.float64: 1}
-MANY = 4
-"""More sequences than this are faster through the loop, which packs the weights first."""
+MANY, WORK = 16, 4e6
+"""More sequences than this are faster through the loop, which packs the weights first and takes several threads, unless
+these operations are enough for all of them: the loop takes one thread then."""
+
+
+class StreamedLayer(NamedTuple):
+    """A layer's sizes, and its parameters by role (one of the extension's `STREAMED`): their name and shape."""
+
+    sizes: layout.Sizes
+    weights: Mapping[str, tuple[str, tuple[int, ...]]]
 
 
 class Stream:
-    """A cell as the extension streams it: made once for a module, called at every step."""
+    """A cell, or a stack of layers of one width, as the extension streams it: made once, called at every step.
 
-    def __init__(self, cell: Cell) -> None:
-        self._plain = not (cell.block > 1 or cell.norm or cell.projection or cell.full_gate_recurrence)
-        self._row = row.encode(cell)
+    `stacked` says that inputs have an axis of one step and states one of layers; `residual` and `zoneout` (of the
+    hidden and the cell state, by its expectation) are those of the module at rest.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        layers: Sequence[StreamedLayer],
+        *,
+        stacked: bool = False,
+        residual: bool = False,
+        zoneout: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
+        self._made_of = cell, tuple(layers), stacked, residual, zoneout
+        self._step = _step(*self._made_of) if _table() else None
+
+    def __reduce__(self) -> Any:
+        """A copy is made anew, on the machine where it is wanted."""
+        return _made, self._made_of
 
     def __call__(
-        self, x: Tensor, h: Tensor, c: Tensor, weights: Sequence[Tensor | None]
-    ) -> tuple[Tensor, Tensor] | None:
-        """h_t and c_t, shaped as h and c, or None where the step has to take the way of all others.
+        self, x: Tensor, state: Sequence[Tensor], parameters: Mapping[str, Tensor | None], batch_first: bool = False
+    ) -> Any:
+        """The state after the step, of a stack the pair of outputs and state; None to take the way of all others.
 
-        `x` (…, features), `h` and `c` (…, hidden) hold as many numbers a sequence; `weights` are W, R, both biases and
-        the peepholes, None where there are none.
+        A cell's `x` is (batch, features) or (features,), and each part of `state` (batch, units) or (units,). A
+        stack's `x` is (1, batch, features), or (batch, 1, features) with `batch_first`, and each part of `state`
+        (layers, batch, units). Whatever is not plainly right gives None, and the other way words the error.
         """
-        kind, hidden = KINDS.get(x.dtype), c.shape[-1]
-        if not self._plain or kind is None or not _allowed():
+        if self._step is None or not _allowed():
             return None
-        batch = c.numel() // hidden
-        if batch > MANY or not all(_readable(each, x.dtype) for each in (x, h, c, *weights)):
-            return None
-        after = torch.empty_like(h), torch.empty_like(c)
-        given = (x, h, c, *weights, *after)
-        addresses = [0 if each is None else each.data_ptr() for each in given]
-        extension.module.stream(kind, self._row, (1, batch, x.shape[-1], hidden, hidden), addresses)
-        return after
+        return self._step(x, state, parameters, batch_first)
 
 
-def _readable(tensor: Tensor | None, dtype: torch.dtype) -> bool:
-    """Whether the extension can read the tensor's memory as it lies."""
-    if tensor is None:
-        return True
-    plain = type(tensor) is Tensor or type(tensor) is Parameter
-    return plain and tensor.dtype is dtype and tensor.is_cpu and tensor.is_contiguous() and not tensor.is_neg()
+def _made(
+    cell: Cell, layers: Sequence[StreamedLayer], stacked: bool, residual: bool, zoneout: tuple[float, float]
+) -> Stream:
+    return Stream(cell, layers, stacked=stacked, residual=residual, zoneout=zoneout)
+
+
+def _step(
+    cell: Cell, layers: Sequence[StreamedLayer], stacked: bool, residual: bool, zoneout: tuple[float, float]
+) -> Any:
+    """The extension's own step."""
+    given = [((sizes.inputs, sizes.hidden, sizes.output), _placed(weights)) for sizes, weights in layers]
+    sizes = layers[0].sizes
+    widths = [sizes.output, sizes.hidden]
+    if cell.full_gate_recurrence:
+        widths.append(layout.total(layout.sent_rows(cell, sizes.hidden)))
+    uses = (_table(), Tensor, Parameter, Tensor.is_neg, torch.empty_like)
+    most = min(_most(cell, layer.sizes) for layer in layers)
+    return extension.module.Stream(row.encode(cell), widths, given, (stacked, residual), zoneout, most, uses).step
+
+
+def _most(cell: Cell, sizes: layout.Sizes) -> int:
+    """How many sequences are faster here than through the loop."""
+    operations = 2 * layout.total(layout.rows(cell, sizes.hidden)) * (sizes.inputs + sizes.output)
+    return max(MANY, int(WORK / max(operations, 1)))
+
+
+def _placed(weights: Mapping[str, tuple[str, tuple[int, ...]]]) -> list[tuple[str, int, tuple[int, ...]]]:
+    return [(name, extension.module.STREAMED.index(role), shape) for role, (name, shape) in weights.items()]
+
+
+@cache
+def _table() -> Any:
+    """torch's table of DLPack functions, by which the extension looks at tensors; None without both."""
+    return extension.module and getattr(Tensor, "__dlpack_c_exchange_api__", None)
 
 
 def _allowed() -> bool:
     """Whether nobody wants to see or differentiate single operations."""
     return (
-        _built()
+        not is_grad_enabled()
         and allows("cpu")
-        and not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and not torch._C._are_functorch_transforms_active()
-        and not torch._C._len_torch_dispatch_stack()
-        and torch._C._get_tracing_state() is None
+        and not is_autocast_enabled("cpu")
+        and not is_compiling()
+        and not _are_functorch_transforms_active()
+        and not _len_torch_dispatch_stack()
+        and _get_tracing_state() is None
         and forward_ad._current_level < 0
     )
-
-
-@cache
-def _built() -> bool:
-    return extension.module is not None

@@ -14,7 +14,7 @@ template <class T, int n, int... rows> struct MakeTable : MakeTable<T, n - 1, n 
 template <class T, int... rows> struct MakeTable<T, 0, rows...> { using type = Table<T, rows...>; };
 template <class T> using Rows = typename MakeTable<T, kCompiled>::type;
 
-inline int instance(const Call& call) { return call.compiled < 0 ? kCompiled : call.compiled; }
+template <class C> int instance(const C& call) { return call.compiled < 0 ? kCompiled : call.compiled; }
 
 template <class T> void forward(const Call& call) {
     const ForwardUnits<T> units = Rows<T>::forward[instance(call)];
@@ -23,7 +23,7 @@ template <class T> void forward(const Call& call) {
     Forward<T, T>(call, units).run();
 }
 
-template <class T> void stream(const Call& call) { stream_step<T>(call, Rows<T>::forward[instance(call)]); }
+template <class T> void stream(const Step& step) { stream_step<T>(step, Rows<T>::forward[instance(step)]); }
 
 template <class T> void clear(const Call& call) {
     const Layout layout(call.row, int(call.hidden));

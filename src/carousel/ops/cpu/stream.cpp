@@ -1,0 +1,203 @@
+// The door for single steps. Tensors come as Python objects; what they are and where they lie is asked through torch's
+// own table of DLPack functions, which is many times faster than asking in Python. What is not plainly right is refused.
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+#include <algorithm>
+#include <iterator>
+#include <stdexcept>
+#include "bindings.h"
+#include "dispatch.h"
+
+namespace carousel {
+
+using Seen = nb::dlpack::dltensor;
+
+// DLPackExchangeAPI of dlpack.h, major version 1.
+struct Exchange {
+    uint32_t major, minor;
+    void *earlier, *allocate, *from_python, *to_python;
+    int (*look)(void* tensor, Seen* to);  // borrows everything; 0 if it could
+};
+
+// What of torch a step needs: its table, the types that are plain tensors, whether one is to be read negated, and how memory is made.
+struct Torch {
+    const Exchange* exchange;
+    nb::object tensor, parameter, is_neg, empty_like;
+};
+
+static Torch torch_of(const nb::tuple& given) {
+    const auto* exchange = static_cast<const Exchange*>(PyCapsule_GetPointer(nb::object(given[0]).ptr(), "dlpack_exchange_api"));
+    if (!exchange) throw nb::python_error();
+    if (exchange->major != 1 || !exchange->look) throw std::invalid_argument("torch's table of DLPack functions is of a version that is not known here");
+    return {exchange, given[1], given[2], given[3], given[4]};
+}
+
+// The tensors of one step: looked at, held until it is done, all of one dtype.
+class Tensors {
+public:
+    explicit Tensors(const Torch& from) : torch(from) { held.reserve(32); }
+
+    bool look(nb::handle object, Seen& to) {
+        const auto* type = reinterpret_cast<const PyObject*>(Py_TYPE(object.ptr()));
+        if (type != torch.tensor.ptr() && type != torch.parameter.ptr()) return false;
+        if (torch.exchange->look(object.ptr(), &to)) return PyErr_Clear(), false;
+        held.push_back(nb::borrow(object));
+        return true;
+    }
+    // The same for what others made, which may lie there negated.
+    bool look_at_given(nb::handle object, Seen& to) { return look(object, to) && torch.is_neg(object).is(Py_False); }
+    // Where it lies, or null unless it is dense, on the processor, and of the dtype of those before.
+    void* memory(const Seen& of) {
+        if (!bits) bits = of.dtype.bits;
+        const bool number = of.dtype.code == uint8_t(nb::dlpack::dtype_code::Float) && of.dtype.bits == bits && of.dtype.lanes == 1;
+        return number && of.device.device_type == nb::device::cpu::value && dense(of) ? static_cast<char*>(of.data) + of.byte_offset : nullptr;
+    }
+    // The same if it has this shape.
+    void* memory(nb::handle object, const int64_t* shape, size_t axes) {
+        Seen seen;
+        return look_at_given(object, seen) && seen.ndim == int(axes) && std::equal(shape, shape + axes, seen.shape) ? memory(seen) : nullptr;
+    }
+    int kind() const { return bits == 32 ? 0 : bits == 64 ? 1 : -1; }
+
+private:
+    const Torch& torch;
+    std::vector<nb::object> held;
+    uint8_t bits = 0;
+
+    static bool dense(const Seen& of) {
+        int64_t stride = 1;
+        for (int axis = of.ndim - 1; of.strides && axis >= 0; stride *= of.shape[axis--])
+            if (of.shape[axis] != 1 && of.strides[axis] != stride) return false;
+        return true;
+    }
+};
+
+static const void* LayerStep::*const kPlaces[] = {
+#define CAROUSEL_FIELD(name) &LayerStep::name,
+    CAROUSEL_STREAMED(CAROUSEL_FIELD)};
+#undef CAROUSEL_FIELD
+
+// A parameter of a layer: its name in the module, its place here, and the shape that it must have.
+struct Weight {
+    nb::object name;
+    const void* LayerStep::*place;
+    Numbers shape;
+};
+using GivenWeight = std::tuple<std::string, int, Numbers>;
+using GivenLayer = std::pair<std::array<int64_t, 3>, std::vector<GivenWeight>>;
+
+static nb::object interned(const std::string& text) { return nb::steal(PyUnicode_InternFromString(text.c_str())); }
+
+// A cell, or a stack of layers, as it is streamed: made once for a module, asked for every step.
+class Stream {
+public:
+    Stream(const Numbers& encoded, const Numbers& state, const std::vector<GivenLayer>& layers, const std::pair<bool, bool>& form,
+           const std::array<double, 2>& zoneout, int64_t most, const nb::tuple& torch)
+        : torch_(torch_of(torch)), widths_(state), weights_(layers.size()), stacked_(form.first), most_(most) {
+        step_.row = row(encoded);
+        step_.compiled = compiled(step_.row);
+        step_.residual = form.second;
+        step_.zoneout_hidden = zoneout[0], step_.zoneout_cell = zoneout[1];
+        step_.count = int(layers.size());
+        if (layers.empty() || widths_.size() < 2 || widths_.size() > kStates) throw std::invalid_argument("a stream has layers, and two or three states");
+        for (size_t at = 0; at < layers.size(); ++at) add(layers[at], weights_[at]);
+    }
+
+    // The state after the step, for a stack beside its outputs; None where something has to take the way of all others.
+    nb::object step(nb::handle x, nb::handle state, nb::handle parameters, bool batch_first) const {
+        Tensors tensors(torch_);
+        Step step = step_;
+        std::vector<LayerStep> layers = layers_;
+        step.layers = layers.data();
+        Numbers shape;
+        std::vector<nb::object> before;
+        if (!inputs(tensors, x, batch_first, step, shape) || !states(tensors, state, step, shape, before) || !read(tensors, parameters, layers))
+            return nb::none();
+        nb::list after;
+        for (size_t at = 0; at < widths_.size(); ++at) after.append(torch_.empty_like(before[at]));
+        const nb::object outputs = stacked_ ? outputs_like(before[0], step, batch_first) : nb::none();
+        if (!place(tensors, nb::tuple(after), outputs, step)) return nb::none();
+        {
+            nb::gil_scoped_release free;
+            chosen().stream[tensors.kind()](step);
+        }
+        return stacked_ ? nb::object(nb::make_tuple(outputs, nb::tuple(after))) : nb::object(nb::tuple(after));
+    }
+
+private:
+    Torch torch_;
+    Step step_;
+    Numbers widths_;  // of each tensor of the state
+    std::vector<LayerStep> layers_;
+    std::vector<std::vector<Weight>> weights_;
+    bool stacked_;
+    int64_t most_;  // sequences
+
+    void add(const GivenLayer& given, std::vector<Weight>& weights) {
+        LayerStep layer;
+        layer.inputs = given.first[0], layer.hidden = given.first[1], layer.output = given.first[2];
+        layers_.push_back(layer);
+        for (const auto& [name, place, shape] : given.second) {
+            if (place < 0 || place >= int(std::size(kPlaces))) throw std::invalid_argument("no weight has the place " + std::to_string(place));
+            weights.push_back({interned(name), kPlaces[place], shape});
+        }
+    }
+    // Leaves in `shape` what the states must have before their units.
+    bool inputs(Tensors& tensors, nb::handle x, bool batch_first, Step& step, Numbers& shape) const {
+        Seen seen;
+        if (!tensors.look_at_given(x, seen) || seen.ndim < 1 || seen.shape[seen.ndim - 1] != layers_[0].inputs || !(step.x = tensors.memory(seen))) return false;
+        if (stacked_ ? seen.ndim != 3 || seen.shape[batch_first] != 1 : seen.ndim > 2) return false;
+        step.batch = stacked_ ? seen.shape[!batch_first] : seen.ndim == 2 ? seen.shape[0] : 1;
+        if (stacked_) shape.push_back(step.count);
+        if (seen.ndim > 1) shape.push_back(step.batch);
+        return tensors.kind() >= 0 && step.batch >= 1 && step.batch <= most_;
+    }
+    bool states(Tensors& tensors, nb::handle state, Step& step, Numbers& shape, std::vector<nb::object>& before) const {
+        if (!(PyTuple_Check(state.ptr()) || PyList_Check(state.ptr())) || nb::len(state) != widths_.size()) return false;
+        shape.push_back(0);
+        for (size_t at = 0; at < widths_.size(); ++at) {
+            before.push_back(nb::steal(PySequence_GetItem(state.ptr(), Py_ssize_t(at))));
+            shape.back() = widths_[at];
+            if (!(step.before[at] = tensors.memory(before[at], shape.data(), shape.size()))) return false;
+        }
+        return true;
+    }
+    bool read(Tensors& tensors, nb::handle parameters, std::vector<LayerStep>& layers) const {
+        if (!PyDict_Check(parameters.ptr())) return false;
+        for (size_t at = 0; at < layers.size(); ++at)
+            for (const Weight& weight : weights_[at]) {
+                const nb::handle found = PyDict_GetItemWithError(parameters.ptr(), weight.name.ptr());
+                if (!found || !(layers[at].*weight.place = tensors.memory(found, weight.shape.data(), weight.shape.size()))) return false;
+            }
+        return true;
+    }
+    nb::object outputs_like(const nb::object& h, const Step& step, bool batch_first) const {
+        if (step.count == 1 && !batch_first) return torch_.empty_like(h);
+        const int64_t time = 1, width = layers_.back().output;
+        return h.attr("new_empty")(batch_first ? nb::make_tuple(step.batch, time, width) : nb::make_tuple(time, step.batch, width));
+    }
+    bool place(Tensors& tensors, const nb::tuple& after, const nb::object& outputs, Step& step) const {
+        Seen seen;
+        for (size_t at = 0; at < widths_.size(); ++at)
+            if (!tensors.look(nb::object(after[at]), seen) || !(step.after[at] = tensors.memory(seen))) return false;
+        return !stacked_ || (tensors.look(outputs, seen) && (step.outputs = tensors.memory(seen)));
+    }
+};
+
+void bind_stream(nb::module_& module) {
+    std::vector<std::string> roles;
+#define CAROUSEL_FIELD(name) roles.emplace_back(#name);
+    CAROUSEL_STREAMED(CAROUSEL_FIELD)
+#undef CAROUSEL_FIELD
+    module.attr("STREAMED") = nb::tuple(nb::cast(roles));
+    nb::class_<Stream>(module, "Stream")
+        .def(nb::init<const Numbers&, const Numbers&, const std::vector<GivenLayer>&, const std::pair<bool, bool>&, const std::array<double, 2>&,
+                      int64_t, const nb::tuple&>())
+        .def("step", &Stream::step, nb::arg("x").none(), nb::arg("state").none(), nb::arg("parameters").none(), nb::arg("batch_first"));
+}
+
+}  // namespace carousel
