@@ -149,7 +149,7 @@ class LSTM(nn.RNNBase):
         Raises:
             ValueError, TypeError or RuntimeError, as torch.nn.LSTM does, if shapes, dtypes or devices disagree.
         """
-        if lengths is None and reset is None and hx is not None and self._stream and not self._draws():
+        if lengths is None and reset is None and self._stream and not self._draws():
             after = self._stream(input, hx, self._parameters, self.batch_first)  # type: ignore[arg-type]
             if after is not None:
                 return after
@@ -312,7 +312,7 @@ def _layer_shapes(lstm: LSTM, widths: list[int], learn_initial_state: bool) -> l
 
 def _stream(lstm: LSTM) -> Stream | None:
     """How single steps of these layers are streamed, if they are of one width and direction."""
-    if lstm.bidirectional or isinstance(lstm.hidden_size, tuple):
+    if lstm.bidirectional or isinstance(lstm.hidden_size, tuple) or lstm._shapes[0].learn_initial_state:
         return None
     layers = [shape.streamed(suffix) for shape, suffix in lstm._layers()]
     zoneout = lstm.regularization.zoneout

@@ -15,11 +15,11 @@ template <class T, class W> struct Forward {
     ForwardUnits<T> units;
     Packed<W> input, projection, products[kSources][kGates];
     Buffer<W> packed;
-    Buffer<T> cells, ahead;  // ahead: shared by a team
+    Buffer<T> bias, cells, ahead;  // ahead: shared by a team
     mutable Meeting meeting;
 
     Forward(const Call& call, ForwardUnits<T> of_row)
-        : loop(call), units(of_row), packed(packed_size()), cells(call.training ? 0 : 2 * size_t(loop.batch) * size_t(loop.hidden)), ahead(ahead_size()) { pack(); }
+        : loop(call), units(of_row), packed(packed_size()), bias(call.b ? size_t(loop.layout.rows) : 0), cells(call.training ? 0 : 2 * size_t(loop.batch) * size_t(loop.hidden)), ahead(ahead_size()) { pack(); }
 
     void run() {
         if (loop.team > 1) together(loop.team, run_team, this);
@@ -50,6 +50,7 @@ private:
         return total;
     }
     void pack() {
+        add_biases();
         W* at = packed;
         if (loop.call.x) input = pack_one(at, as<T>(loop.call.W), loop.layout.rows, int(loop.call.inputs));
         if (loop.call.P) projection = pack_one(at, as<T>(loop.call.P), loop.output, loop.hidden);
@@ -57,6 +58,13 @@ private:
             for (int g = 0; g < kGates; ++g)
                 if (loop.reads(source, g))
                     products[source][g] = pack_one(at, loop.weights(source, g), loop.layout.units[g], loop.source_width(source));
+    }
+    void add_biases() {
+        const Layout& layout = loop.layout;
+        if (loop.call.b) memcpy(bias, loop.call.b, size_t(layout.rows) * sizeof(T));
+        for (int g = 0; g < kGates && loop.call.b && loop.call.b_recurrent; ++g)
+            for (int u = 0; u < layout.units[g] && layout.recurrent_at[g] >= 0; ++u)
+                bias[layout.rows_at[g] + u] += as<T>(loop.call.b_recurrent)[layout.recurrent_at[g] + u];
     }
     static Packed<W> pack_one(W*& at, const T* matrix, int columns, int depth) {
         pack_matrix(at, matrix, columns, depth);
@@ -138,7 +146,7 @@ private:
         }
         const int begin = count * part / parts, end = count * (part + 1) / parts;
         const W* const* x = inputs.of(read + begin, end - begin, int(call.inputs));
-        multiply(shared.input, Product<W>{x, out + begin, end - begin, as<T>(call.b)}, shifted.data, 0, shared.input.panels());
+        multiply(shared.input, Product<W>{x, out + begin, end - begin, shared.bias}, shifted.data, 0, shared.input.panels());
     }
     T* ahead_row(int t, int step, int r) const {
         if (call.training) return as<T>(call.activations) + loop.cell_at(t, share.rows[r]) * size_t(layout.rows);

@@ -1,4 +1,4 @@
-// The door for single steps. Tensors come as Python objects; what they are and where they lie is asked through torch's
+// The door for single steps, and for whole sequences, without gradients. Tensors come as Python objects; what they are and where they lie is asked through torch's
 // own table of DLPack functions, which is many times faster than asking in Python. What is not plainly right is refused.
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
@@ -56,6 +56,12 @@ public:
         const bool number = of.dtype.code == uint8_t(nb::dlpack::dtype_code::Float) && of.dtype.bits == bits && of.dtype.lanes == 1;
         return number && of.device.device_type == nb::device::cpu::value && dense(of) ? static_cast<char*>(of.data) + of.byte_offset : nullptr;
     }
+    // The same where only the numbers of each row lie side by side.
+    void* rows(const Seen& of) {
+        Seen row = of;
+        row.shape += of.ndim - 1, row.strides += of.strides ? of.ndim - 1 : 0, row.ndim = 1;
+        return memory(row);
+    }
     // The same if it has this shape.
     void* memory(nb::handle object, const int64_t* shape, size_t axes) {
         Seen seen;
@@ -103,6 +109,7 @@ public:
         step_.residual = form.second;
         step_.zoneout_hidden = zoneout[0], step_.zoneout_cell = zoneout[1];
         step_.count = int(layers.size());
+        plain_ = stacked_ && step_.row.norm == Norm::none && !step_.residual && zoneout[0] == 0 && zoneout[1] == 0;
         if (layers.empty() || widths_.size() < 2 || widths_.size() > kStates) throw std::invalid_argument("a stream has layers, and two or three states");
         for (size_t at = 0; at < layers.size(); ++at) add(layers[at], weights_[at]);
     }
@@ -128,9 +135,34 @@ public:
         return stacked_ ? nb::object(nb::make_tuple(outputs, nb::tuple(after))) : nb::object(nb::tuple(after));
     }
 
+    // Outputs and the last state of a stack for x of any length, the loops' way; a state of None is zeros. None where the long way has to be taken.
+    nb::object sequences(nb::handle x, nb::handle state, nb::handle parameters, bool batch_first, int threads) const {
+        Tensors tensors(torch_);
+        Seen seen;
+        std::vector<LayerStep> layers = layers_;
+        if (!plain_ || !tensors.look_at_given(x, seen) || seen.ndim != 3 || seen.shape[2] != layers_[0].inputs || layers_[0].inputs == 0) return nb::none();
+        Call call{};
+        call.row = step_.row, call.compiled = step_.compiled, call.threads = threads;
+        call.time = seen.shape[batch_first], call.batch = seen.shape[!batch_first];
+        call.x = tensors.rows(seen);
+        call.x_stride = {stride(seen, batch_first), stride(seen, !batch_first)};
+        Step step = step_;
+        Numbers shape{step.count, call.batch};
+        std::vector<nb::object> before;
+        if (!call.x || !call.time || !call.batch || tensors.kind() < 0 || !read(tensors, parameters, layers)) return nb::none();
+        if (!state.is_none() && !states(tensors, state, step, shape, before)) return nb::none();
+        nb::list after;
+        for (const int64_t width : widths_) after.append(empty(x, step.count, call.batch, width));
+        std::vector<nb::object> outputs;
+        for (const LayerStep& layer : layers) outputs.push_back(empty(x, call.time, call.batch, layer.output));
+        if (!place(tensors, nb::tuple(after), outputs.back(), step) || !run(tensors, call, step, layers, outputs)) return nb::none();
+        return nb::make_tuple(batch_first ? outputs.back().attr("transpose")(0, 1) : outputs.back(), nb::tuple(after));
+    }
+
 private:
     Torch torch_;
     Step step_;
+    bool plain_ = true;  // no layer has what is computed outside of the loops
     Numbers widths_;  // of each tensor of the state
     std::vector<LayerStep> layers_;
     std::vector<std::vector<Weight>> weights_;
@@ -175,6 +207,41 @@ private:
             }
         return true;
     }
+    static int64_t stride(const Seen& of, int axis) {
+        if (of.shape[axis] == 1) return 0;
+        if (of.strides) return of.strides[axis];
+        int64_t dense = 1;
+        for (int after = axis + 1; after < of.ndim; ++after) dense *= of.shape[after];
+        return dense;
+    }
+    static nb::object empty(nb::handle like, int64_t first, int64_t batch, int64_t width) { return like.attr("new_empty")(nb::make_tuple(first, batch, width)); }
+    // All layers, each fed by the one before.
+    bool run(Tensors& tensors, Call call, const Step& step, const std::vector<LayerStep>& layers, const std::vector<nb::object>& outputs) const {
+        std::vector<Call> calls;
+        const size_t bytes = tensors.kind() ? sizeof(double) : sizeof(float);
+        for (size_t at = 0; at < layers.size(); ++at) {
+            Seen made;
+            call.inputs = layers[at].inputs, call.hidden = layers[at].hidden, call.output = layers[at].output;
+            weigh(call, layers[at]);
+            const auto part = [&](const void* whole, StateName name) {
+                return whole ? static_cast<char*>(const_cast<void*>(whole)) + at * size_t(call.batch) * size_t(widths_[name]) * bytes : nullptr;
+            };
+            call.initial_hidden = part(step.before[kHidden], kHidden), call.initial_cell = part(step.before[kCell], kCell);
+            call.last_hidden = part(step.after[kHidden], kHidden), call.last_cell = part(step.after[kCell], kCell);
+            if (widths_.size() > kSent) call.initial_gates = part(step.before[kSent], kSent), call.last_gates = part(step.after[kSent], kSent);
+            if (!tensors.look(outputs[at], made) || !(call.outputs = tensors.memory(made))) return false;
+            calls.push_back(call);
+            call.x = call.outputs, call.x_stride = {call.batch * call.output, call.output};
+        }
+        nb::gil_scoped_release free;
+        for (const Call& each : calls) chosen().forward[tensors.kind()](each);
+        return true;
+    }
+    static void weigh(Call& call, const LayerStep& layer) {
+        const auto memory = [](const void* of) { return const_cast<void*>(of); };
+        call.W = memory(layer.W), call.R = memory(layer.R), call.b = memory(layer.b), call.b_recurrent = memory(layer.b_recurrent);
+        call.P = memory(layer.P), call.p = memory(layer.p), call.G = memory(layer.G);
+    }
     nb::object outputs_like(const nb::object& h, const Step& step, bool batch_first) const {
         if (step.count == 1 && !batch_first) return torch_.empty_like(h);
         const int64_t time = 1, width = layers_.back().output;
@@ -197,7 +264,9 @@ void bind_stream(nb::module_& module) {
     nb::class_<Stream>(module, "Stream")
         .def(nb::init<const Numbers&, const Numbers&, const std::vector<GivenLayer>&, const std::pair<bool, bool>&, const std::array<double, 2>&,
                       int64_t, const nb::tuple&>())
-        .def("step", &Stream::step, nb::arg("x").none(), nb::arg("state").none(), nb::arg("parameters").none(), nb::arg("batch_first"));
+        .def("step", &Stream::step, nb::arg("x").none(), nb::arg("state").none(), nb::arg("parameters").none(), nb::arg("batch_first"))
+        .def("sequences", &Stream::sequences, nb::arg("x").none(), nb::arg("state").none(), nb::arg("parameters").none(), nb::arg("batch_first"),
+             nb::arg("threads"));
 }
 
 }  // namespace carousel

@@ -1,4 +1,4 @@
-"""One step of a few sequences without gradients: one call into the extension, and little else.
+"""A step of a few sequences, or all steps, without gradients: one call into the extension, and little else.
 
 Weights are read where they lie at every step; nothing of them is kept, so that nothing can grow stale.
 """
@@ -47,24 +47,29 @@ class Stream:
         zoneout: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self._made_of = cell, tuple(layers), stacked, residual, zoneout
-        self._step = _step(*self._made_of) if _table() else None
+        self._made = _made_by_extension(*self._made_of) if _table() else None
+        self._stacked = stacked
 
     def __reduce__(self) -> Any:
         """A copy is made anew, on the machine where it is wanted."""
         return _made, self._made_of
 
     def __call__(
-        self, x: Tensor, state: Sequence[Tensor], parameters: Mapping[str, Tensor | None], batch_first: bool = False
+        self, x: Tensor, state: Sequence[Tensor] | None, parameters: Mapping[str, Tensor | None], batch_first: bool = False
     ) -> Any:
         """The state after the step, of a stack the pair of outputs and state; None to take the way of all others.
 
         A cell's `x` is (batch, features) or (features,), and each part of `state` (batch, units) or (units,). A
-        stack's `x` is (1, batch, features), or (batch, 1, features) with `batch_first`, and each part of `state`
-        (layers, batch, units). Whatever is not plainly right gives None, and the other way words the error.
+        stack's `x` is (time, batch, features), or (batch, time, features) with `batch_first`, and each part of `state`
+        (layers, batch, units), or None for zeros. Whatever is not plainly right gives None, and the other way words
+        the error.
         """
-        if self._step is None or not _allowed():
+        if self._made is None or not _allowed():
             return None
-        return self._step(x, state, parameters, batch_first)
+        after = None if state is None else self._made.step(x, state, parameters, batch_first)
+        if after is not None or not self._stacked:
+            return after
+        return self._made.sequences(x, state, parameters, batch_first, torch.get_num_threads())
 
 
 def _made(
@@ -73,10 +78,10 @@ def _made(
     return Stream(cell, layers, stacked=stacked, residual=residual, zoneout=zoneout)
 
 
-def _step(
+def _made_by_extension(
     cell: Cell, layers: Sequence[StreamedLayer], stacked: bool, residual: bool, zoneout: tuple[float, float]
 ) -> Any:
-    """The extension's own step."""
+    """The extension's own stream."""
     given = [((sizes.inputs, sizes.hidden, sizes.output), _placed(weights)) for sizes, weights in layers]
     sizes = layers[0].sizes
     widths = [sizes.output, sizes.hidden]
@@ -84,7 +89,7 @@ def _step(
         widths.append(layout.total(layout.sent_rows(cell, sizes.hidden)))
     uses = (_table(), Tensor, Parameter, Tensor.is_neg, torch.empty_like)
     most = min(_most(cell, layer.sizes) for layer in layers)
-    return extension.module.Stream(row.encode(cell), widths, given, (stacked, residual), zoneout, most, uses).step
+    return extension.module.Stream(row.encode(cell), widths, given, (stacked, residual), zoneout, most, uses)
 
 
 def _most(cell: Cell, sizes: layout.Sizes) -> int:
