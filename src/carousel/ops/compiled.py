@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from carousel.cells import Cell, Complement, layout, row
+from carousel.cells import Cell, layout, row
 from carousel.ops.backend import pick
 from carousel.ops.library import Arguments, Operator, Tensors
 from carousel.ops.operands import Moment, Operands, State, StepOperands
@@ -18,14 +18,7 @@ def recurrence(cell: Cell, operands: Operands) -> tuple[Tensor, State]:
 def step(cell: Cell, operands: StepOperands) -> Moment:
     """The step through its operator; gates that are open or a complement follow from the learned ones."""
     hidden, state, activations = _STEP(*operands, row.encode(cell))
-    predecessors, _, cells = operands.previous.shape[:3]
-    spans = layout.rows(cell, cells, predecessors)
-    gates: dict[str, Tensor | None] = {name: activations[:, at] for name, at in spans.items()}
-    for name in ("input", "forget", "output"):
-        gate = getattr(cell, name)
-        if isinstance(gate, Complement):
-            gates[name] = 1 - activations[:, spans[gate.of]]
-    return Moment(hidden, state, {name: gates.get(name) for name in ("input", "forget", "candidate", "output")})
+    return Moment.of(cell, hidden, state, activations, operands.previous.shape[0])
 
 
 def _words(names: tuple[str, ...], required: tuple[str, ...]) -> tuple[str, ...]:

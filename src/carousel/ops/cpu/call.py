@@ -16,6 +16,7 @@ KINDS = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 0}
 """Dtypes of operands, and what the extension computes them in: bfloat16 is widened to float32 at its door."""
 
 REVERSE, TRAINING, ACCUMULATE = 1, 2, 4
+ALIGNMENT = 64
 NAMES = (*Inputs._fields, *Operands.names())
 """Everything that a call is given."""
 
@@ -84,7 +85,7 @@ class Call:
     def enter(self, function: str, tensors: Mapping[str, Tensor], flags: int) -> None:
         """Call the extension; the tensors live until it returns."""
         module = extension.module
-        pointers = [tensors[name].data_ptr() if name in tensors else 0 for name in module.POINTERS]
+        pointers = [address(tensors.get(name)) for name in module.POINTERS]
         strides = [step for name in module.STRIDED for step in _strides(tensors.get(name))]
         getattr(module, function)(
             KINDS[self.dtype], _widths(self.cell, self.sizes[3]).row, self.sizes,
@@ -134,6 +135,11 @@ class Call:
 def named(operands: Operands | LayerOperands) -> dict[str, Tensor | None]:
     """All tensors of the operands by name."""
     return dict(zip(_GIVEN[type(operands)], operands.tensors(), strict=True))
+
+
+def address(tensor: Tensor | None) -> int:
+    """Where the tensor lies: 0 if there is none, and somewhere (nobody looks) if it is empty."""
+    return 0 if tensor is None else tensor.data_ptr() or ALIGNMENT
 
 
 def dense(tensor: Tensor) -> Tensor:
