@@ -33,8 +33,8 @@ struct Call {
 #undef CAROUSEL_FIELD
 };
 
-// Names and order of all tensors of a step that is given its pre-activations: each (groups × batch, units, places), a state before
-// with a predecessor in front, peepholes (groups, peepholes, units, places), gain and bias (2, units).
+// Names and order of all tensors of a step that is given its pre-activations, dense: (batch, units, places), the states before with
+// predecessors in front, peepholes (peepholes, cells, places), gain and bias (2, cells). All gradients are wanted, or none.
 #define CAROUSEL_STEP_TENSORS(X) \
     X(pre) X(previous) X(p) X(norm) X(hidden) X(cell) X(activations) \
     X(grad_hidden) X(grad_cell) X(grad_activations) X(grad_pre) X(grad_previous) X(grad_p) X(grad_norm)
@@ -42,7 +42,7 @@ struct Call {
 struct StepCall {
     Row row;
     int compiled;
-    int64_t predecessors, groups, batch, cells, places;
+    int64_t predecessors, batch, cells, places;
     int threads;
 #define CAROUSEL_FIELD(name) void* name = nullptr;
     CAROUSEL_STEP_TENSORS(CAROUSEL_FIELD)

@@ -240,7 +240,8 @@ private:
         learn(kInput, 0, s, di);
         learn(kForget, 0, s, df);
         for (int k = 1; k < before.count; ++k) {
-            each(hidden, kLanes<T>, [&](int u, int n) { store(df + u, load(into + u, n) * load(s.previous + k * before.state + u, n), n); });
+            const T* previous = s.previous + k * before.state;
+            each(hidden, kLanes<T>, [&](int u, int n) { store(df + u, load(into + u, n) * load(previous + u, n), n); });
             learn(kForget, k, s, df);
         }
         learn(kCandidate, 0, s, dz);

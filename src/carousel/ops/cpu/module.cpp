@@ -23,7 +23,7 @@ static const char* const kStepTensors[] = {CAROUSEL_STEP_TENSORS(CAROUSEL_NAME)}
 static const char* const kStrided[] = {CAROUSEL_STRIDED(CAROUSEL_NAME)};
 #undef CAROUSEL_NAME
 static const char* const kSizes[] = {"time", "batch", "inputs", "hidden", "output"};
-static const char* const kStepSizes[] = {"predecessors", "groups", "batch", "cells", "places"};
+static const char* const kStepSizes[] = {"predecessors", "batch", "cells", "places"};
 
 constexpr int kGateNumbers = 4, kRowNumbers = 4 * kGateNumbers + 5;
 
@@ -87,7 +87,7 @@ static StepCall step_of(const Numbers& cell, const Numbers& sizes, const Numbers
     StepCall call{};
     call.row = row(cell);
     call.compiled = compiled(call.row);
-    call.predecessors = sizes[0], call.groups = sizes[1], call.batch = sizes[2], call.cells = sizes[3], call.places = sizes[4];
+    call.predecessors = sizes[0], call.batch = sizes[1], call.cells = sizes[2], call.places = sizes[3];
     call.threads = threads;
     size_t at = 0;
 #define CAROUSEL_FIELD(name) call.name = reinterpret_cast<void*>(pointers[at++]);
@@ -137,11 +137,11 @@ NB_MODULE(_cpu, module) {
         for (size_t i = 0; i < at.size(); ++i) *to[i] = reinterpret_cast<void*>(at[i]);
         run(chosen().stream, kind, call);
     });
-    module.def("step", [](int kind, const Numbers& cell, const Numbers& sizes, const Numbers& pointers, int threads) {
-        run(chosen().step, kind, step_of(cell, sizes, pointers, threads));
+    module.def("step", [](int kind, const Numbers& cell, const Numbers& sizes, const Numbers& at, int threads) {
+        run(chosen().step, kind, step_of(cell, sizes, at, threads));
     });
-    module.def("step_backward", [](int kind, const Numbers& cell, const Numbers& sizes, const Numbers& pointers, int threads) {
-        run(chosen().step_backward, kind, step_of(cell, sizes, pointers, threads));
+    module.def("step_backward", [](int kind, const Numbers& cell, const Numbers& sizes, const Numbers& at, int threads) {
+        run(chosen().step_backward, kind, step_of(cell, sizes, at, threads));
     });
     module.def("squash", [](int kind, int squash, int64_t from, int64_t to, int64_t count) {
         chosen().squash[kind ? 1 : 0](Squash(squash), reinterpret_cast<const void*>(from), reinterpret_cast<void*>(to), count);

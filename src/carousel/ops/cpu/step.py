@@ -15,7 +15,7 @@ from carousel.ops.cpu.autograd import Gradients, through_reference
 from carousel.ops.cpu.call import KINDS, address, dense
 from carousel.ops.operands import Moment, StepOperands
 
-OPERANDS, MADE = StepOperands._fields, ("hidden", "cell", "activations")
+MADE = ("hidden", "cell", "activations")
 _encoded = cache(row.encode)
 
 
@@ -26,98 +26,55 @@ def run(cell: Cell, operands: StepOperands) -> Moment:
         hidden, state, activations = _Step.apply(call, *operands)  # type: ignore[misc]
     else:
         hidden, state, activations = call.forward(call.ready(operands))
-    return Moment.of(cell, hidden, state, activations, call.predecessors)
+    return Moment.of(cell, hidden, state, activations, operands.previous.shape[0])
 
 
 @dataclass(frozen=True)
 class StepCall:
-    """What a forward call and its backward call have in common.
-
-    Places of a map lie behind the units, as in the operands, and count as so many units more. Where units of one
-    place depend on each other (layer norm, blocks) the places are brought to the front and count as sequences.
-    """
+    """What a forward call and its backward call have in common: sizes are the extension's."""
 
     cell: Cell
     dtype: torch.dtype
-    predecessors: int
-    batch: int
-    cells: int
-    space: tuple[int, ...]
-    everywhere: bool
+    sizes: tuple[int, int, int, int]
 
     @staticmethod
     def of(cell: Cell, operands: StepOperands) -> "StepCall":
         """The call that runs these operands."""
         predecessors, batch, cells, *space = operands.previous.shape
-        everywhere = operands.p is not None and bool(space) and operands.p.dim() > 2
-        return StepCall(cell, operands.pre.dtype, predecessors, batch, cells, tuple(space), everywhere)
-
-    @property
-    def places(self) -> int:
-        """How many places a map has."""
-        return torch.Size(self.space).numel()
-
-    @property
-    def folded(self) -> bool:
-        """Whether places count as sequences."""
-        return bool(self.space) and (self.cell.block > 1 or self.cell.norm is not None)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Sizes as the extension's: predecessors, groups that share their peepholes, batch, cells, places."""
-        if not self.folded:
-            return self.predecessors, 1, self.batch, self.cells, self.places
-        groups = (self.places, self.batch) if self.everywhere else (1, self.places * self.batch)
-        return self.predecessors, *groups, self.cells, 1
+        return StepCall(cell, operands.pre.dtype, (predecessors, batch, cells, torch.Size(space).numel()))
 
     def ready(self, operands: StepOperands) -> dict[str, Tensor]:
-        """The operands as the loops read them."""
-        pre, previous, p, norm = operands
-        found = {"pre": self.turned(pre), "previous": self.turned(previous)}
-        if norm is not None:
-            found["norm"] = dense(self._widened(norm))
-        if p is not None and (self.everywhere or self.folded or not self.space):
-            found["p"] = self.turned(p) if self.everywhere else dense(self._widened(p))
-        elif p is not None:
-            found["p"] = dense(self._widened(p).unsqueeze(2).expand(-1, -1, self.places))
-        return found
+        """The operands as the loops read them: dense, widened, with a peephole at each place of a map."""
+        given = operands._asdict()
+        if self._shares_peepholes(operands):
+            given["p"] = given["p"].unsqueeze(2).expand(-1, -1, self.sizes[-1])
+        return {name: self._dense(tensor) for name, tensor in given.items() if tensor is not None}
 
-    def forward(self, ready: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """h_t, c_t (batch, hidden, *space), and all activations (batch, rows, *space)."""
-        pre, previous = ready["pre"], ready["previous"]
-        made = [torch.empty_like(like) for like in (previous[0], previous[0], pre)]
+    def forward(self, ready: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """h_t and c_t (batch, hidden, *space), and all activations (batch, rows, *space)."""
+        pre, state = ready["pre"], ready["previous"][0]
+        made = [torch.empty_like(like) for like in (state, state, pre)]
         self._enter("step", {**ready, **dict(zip(MADE, made, strict=True))})
-        hidden, state, activations = (self.returned(each) for each in made)
-        return hidden, state, activations
+        return tuple(each.to(self.dtype) for each in made)
 
-    def backward(self, ready: Mapping[str, Tensor], gradients: Gradients) -> dict[str, Tensor]:
+    def backward(self, operands: StepOperands, gradients: Gradients) -> dict[str, Tensor]:
         """The gradients of all operands from those of what the step made."""
-        pairs = zip(MADE, gradients, strict=True)
-        given = {f"grad_{name}": self.turned(gradient) for name, gradient in pairs if gradient is not None}
+        ready, pairs = self.ready(operands), zip(MADE, gradients, strict=True)
+        given = {f"grad_{name}": self._dense(gradient) for name, gradient in pairs if gradient is not None}
         found = {name: torch.empty_like(tensor) for name, tensor in ready.items()}
         self._enter("step_backward", {**ready, **given, **{f"grad_{name}": each for name, each in found.items()}})
-        found |= {"pre": self.returned(found["pre"]), "previous": self.returned(found["previous"])}
-        if self.everywhere:
-            found["p"] = self.returned(found["p"])
-        elif "p" in found and found["p"].dim() > 2:
-            found["p"] = found["p"].sum(2).to(self.dtype)
+        if self._shares_peepholes(operands):
+            found["p"] = found["p"].sum(2)
         return {name: each.to(self.dtype) for name, each in found.items()}
 
-    def turned(self, tensor: Tensor) -> Tensor:
-        """A tensor (…, units, *space) as the loops read it."""
-        tensor = self._widened(tensor)
-        if self.folded:
-            tensor = tensor.flatten(-len(self.space)).movedim(-1, -3)
-        return dense(tensor)
+    @staticmethod
+    def _shares_peepholes(operands: StepOperands) -> bool:
+        """Whether the places of a map have their peepholes in common."""
+        pre, p = operands.pre, operands.p
+        return p is not None and p.dim() < pre.dim()
 
-    def returned(self, tensor: Tensor) -> Tensor:
-        """The inverse of `turned`, in the dtype of the operands."""
-        if self.folded:
-            tensor = tensor.movedim(-3, -1).contiguous().unflatten(-1, self.space)
-        return tensor.to(self.dtype)
-
-    def _widened(self, tensor: Tensor) -> Tensor:
-        return tensor.float() if self.dtype is torch.bfloat16 else tensor
+    def _dense(self, tensor: Tensor) -> Tensor:
+        return dense(tensor.float() if self.dtype is torch.bfloat16 else tensor)
 
     def _enter(self, function: str, tensors: Mapping[str, Tensor]) -> None:
         module = extension.module
@@ -138,11 +95,12 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        call, given, needed = ctx.call, ctx.saved_tensors, ctx.needs_input_grad[1:]
+        call, needed = ctx.call, ctx.needs_input_grad[1:]
+        operands = StepOperands(*ctx.saved_tensors)
         if torch.is_grad_enabled():
-            return None, *through_reference(lambda seen: _by_reference(call.cell, seen), given, needed, gradients)
-        found = call.backward(call.ready(StepOperands(*given)), gradients)
-        return None, *(found[name] if need else None for name, need in zip(OPERANDS, needed, strict=True))
+            return None, *through_reference(lambda seen: _by_reference(call.cell, seen), operands, needed, gradients)
+        found = call.backward(operands, gradients)
+        return None, *(found[name] if need else None for name, need in zip(operands._fields, needed, strict=True))
 
 
 def _by_reference(cell: Cell, given: Gradients) -> list[Tensor | None]:
