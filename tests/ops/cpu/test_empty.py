@@ -70,7 +70,8 @@ def test_without_sequences_shapes_are_those_of_torch(learns: bool, options: dict
 
 
 def test_a_cell_without_sequences() -> None:
-    cell = carousel.LSTMCell(3, 4)
+    cell, nobody = carousel.LSTMCell(3, 4), torch.randn(0, 4)
     for learns in (True, False):
         with torch.set_grad_enabled(learns):
-            assert [part.shape for part in cell(torch.randn(0, 3))] == [(0, 4), (0, 4)]
+            for state in (None, (nobody, nobody)):
+                assert [part.shape for part in cell(torch.randn(0, 3), state)] == [(0, 4), (0, 4)]
