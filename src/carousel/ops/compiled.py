@@ -50,13 +50,13 @@ def _run_step(arguments: Arguments) -> Tensors:
     cell, operands = _step_of(arguments)
     moment = pick(cell, operands).step(cell, operands)
     activations = [gate for name in cell.learned if (gate := moment.gates[name]) is not None]
-    return moment.hidden, moment.cell, torch.cat(activations, dim=1)
+    return moment.hidden.contiguous(), moment.cell.contiguous(), torch.cat(activations, dim=1).contiguous()
 
 
 def _step_shapes(arguments: Arguments) -> list[Tensor]:
     _, operands = _step_of(arguments)
-    state = operands.previous[0]
-    return [torch.empty_like(state), torch.empty_like(state), torch.empty_like(operands.pre)]
+    state, dense = operands.previous[0], torch.contiguous_format
+    return [torch.empty_like(like, memory_format=dense) for like in (state, state, operands.pre)]
 
 
 def _step_of(arguments: Arguments) -> tuple[Cell, StepOperands]:
