@@ -28,7 +28,7 @@ template <class T> struct Grid {
         : call(given), layout(given.row, int(given.cells), int(given.predecessors)),
           whole(given.row.block > 1 || given.row.norm != Norm::none),
           units(given.cells * given.places), length(whole ? given.places : units), width(whole ? kPlacesAtOnce : kUnitsAtOnce),
-          blocks(shares(given.batch, kRowsAtOnce)), chunks(shares(length, width)), forward(forwards), backward(backwards),
+          blocks(shares(given.batch, kRowsAtOnce)), chunks(units ? shares(length, width) : 0), forward(forwards), backward(backwards),
           grad_p(size_t(given.grad_p && blocks > 1 ? blocks * peepholes() : 0)),
           grad_norm(size_t(given.grad_norm ? patches() * 2 * given.cells : 0)) {}
 
@@ -213,11 +213,12 @@ private:
 
     // From (row, units, places) to (place, units), and back; what is absent counts as zeros.
     void gather(T* to, void* from, int64_t row, int count, const Patch& at) const {
+        if (!count) return;
         if (!from) memset(to, 0, size_of(count) * sizeof(T));
         else turn(to, count, as<T>(from) + row * count * call.places + at.at, call.places, count, at.count);
     }
     void scatter(void* to, const T* from, int64_t row, int count, const Patch& at) const {
-        turn(as<T>(to) + row * count * call.places + at.at, call.places, from, count, at.count, count);
+        if (count) turn(as<T>(to) + row * count * call.places + at.at, call.places, from, count, at.count, count);
     }
     void gather_row(const Patch& at, int64_t row) const {
         gather(gates, call.pre, row, layout.rows, at);
