@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from carousel.cells import VARIANTS, Cell, Complement, Open, layout, row
-from carousel.ops import step
+from carousel.ops import only, step
+from tests.ops.cpu.extension import needs_extension
 
 SPACE = (3, 2)
 CELLS = 4
@@ -27,6 +28,16 @@ def test_opcheck(name: str, predecessors: int) -> None:
         pytest.skip("a coupled forget gate has no meaning for two predecessors")
     pre, previous, p = operands(cell, predecessors)
     torch.library.opcheck(torch.ops.carousel.step, (pre, previous, p, None, row.encode(cell)))
+
+
+@pytest.mark.parametrize("backend", [pytest.param("cpu", marks=needs_extension), "reference"])
+def test_opcheck_where_channels_lie_side_by_side(backend: str) -> None:
+    """Results are dense on every backend, whatever the operands are."""
+    pre, previous, _ = operands(VARIANTS["lstm"], 1)
+    turned = pre.detach().to(memory_format=torch.channels_last).requires_grad_()
+    before = previous.detach()[0].to(memory_format=torch.channels_last)[None].requires_grad_()
+    with only(backend):
+        torch.library.opcheck(torch.ops.carousel.step, (turned, before, None, None, row.encode(VARIANTS["lstm"])))
 
 
 @pytest.mark.parametrize("name", VARIANTS)

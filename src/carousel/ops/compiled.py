@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from carousel.cells import Cell, Complement, layout, row
+from carousel.cells import Cell, layout, row
 from carousel.ops.backend import pick
 from carousel.ops.library import Arguments, Operator, Tensors
 from carousel.ops.operands import Moment, Operands, State, StepOperands
@@ -23,14 +23,7 @@ def recurrence(cell: Cell, operands: Operands) -> tuple[Tensor, State]:
 def step(cell: Cell, operands: StepOperands) -> Moment:
     """The step through its operator; gates that are open or a complement follow from the learned ones."""
     hidden, state, activations = _STEP(*operands, row.encode(cell))
-    predecessors, _, cells = operands.previous.shape[:3]
-    spans = layout.rows(cell, cells, predecessors)
-    gates: dict[str, Tensor | None] = {name: activations[:, at] for name, at in spans.items()}
-    for name in ("input", "forget", "output"):
-        gate = getattr(cell, name)
-        if isinstance(gate, Complement):
-            gates[name] = 1 - activations[:, spans[gate.of]]
-    return Moment(hidden, state, {name: gates.get(name) for name in ("input", "forget", "candidate", "output")})
+    return Moment.of(cell, hidden, state, activations, operands.previous.shape[0])
 
 
 def _words(names: tuple[str, ...], required: tuple[str, ...]) -> tuple[str, ...]:
@@ -63,13 +56,13 @@ def _run_step(arguments: Arguments) -> Tensors:
     cell, operands = _step_of(arguments)
     moment = pick(cell, operands).step(cell, operands)
     activations = [gate for name in cell.learned if (gate := moment.gates[name]) is not None]
-    return moment.hidden, moment.cell, torch.cat(activations, dim=1)
+    return moment.hidden.contiguous(), moment.cell.contiguous(), torch.cat(activations, dim=1).contiguous()
 
 
 def _step_shapes(arguments: Arguments) -> list[Tensor]:
     _, operands = _step_of(arguments)
-    state = operands.previous[0]
-    return [torch.empty_like(state), torch.empty_like(state), torch.empty_like(operands.pre)]
+    state, dense = operands.previous[0], torch.contiguous_format
+    return [torch.empty_like(like, memory_format=dense) for like in (state, state, operands.pre)]
 
 
 def _step_of(arguments: Arguments) -> tuple[Cell, StepOperands]:

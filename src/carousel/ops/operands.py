@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from carousel.cells import Cell, layout
+from carousel.cells import Cell, Complement, layout
+from carousel.cells.cell import ORDER
 
 Recompute = int | Literal["auto"] | None
 """Every how many steps a state is kept for the way back: an integer from 1, "auto" for the square root of their number,
@@ -91,6 +92,17 @@ class Moment(NamedTuple):
     hidden: Tensor
     cell: Tensor
     gates: dict[str, Tensor | None]
+
+    @staticmethod
+    def of(cell: Cell, hidden: Tensor, state: Tensor, activations: Tensor, predecessors: int) -> "Moment":
+        """With the gates by name from the activations (batch, rows, *space) of the learned ones."""
+        spans = layout.rows(cell, state.shape[1], predecessors)
+        gates: dict[str, Tensor | None] = {name: activations[:, at] for name, at in spans.items()}
+        for name in ("input", "forget"):
+            gate = getattr(cell, name)
+            if isinstance(gate, Complement):
+                gates[name] = 1 - activations[:, spans[gate.of]]
+        return Moment(hidden, state, {name: gates.get(name) for name in ORDER})
 
 
 class Inputs(NamedTuple):

@@ -19,7 +19,7 @@ SQUASH = {
     "identity": lambda x: x,
     "g1997": lambda x: 4 * torch.sigmoid(x) - 2,
     "h1997": lambda x: 2 * torch.sigmoid(x) - 1,
-    "hard_sigmoid": F.hardsigmoid,
+    "hard_sigmoid": lambda x: F.relu6(x + 3) / 6,  # in float64 the slope of torch's own is 1/6 of float32
     "softsign": F.softsign,
     "relu": torch.relu,
 }
@@ -249,7 +249,7 @@ def _gated(gate: Tensor | None, value: Tensor | None) -> Tensor:
     assert value is not None
     if gate is None:
         return value
-    block = value.shape[1] // gate.shape[1]
+    block = value.shape[1] // max(gate.shape[1], 1)
     return (gate.repeat_interleave(block, dim=1) if block > 1 else gate) * value
 
 

@@ -34,6 +34,17 @@ def target(name: str) -> Iterator[None]:
         extension.module.use(before)
 
 
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Inside, torch and the kernels may use so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def from_inputs(cell: Cell, operands: Operands, features: int) -> LayerOperands:
     """The same operands with inputs in place of the pre-activations, all leaves that want gradients."""
     like, rows = operands.gates, operands.gates.shape[2]

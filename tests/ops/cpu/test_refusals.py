@@ -51,11 +51,15 @@ class TestRefusals:
         assert "on meta" in refused(Operands.gather(on_meta, reverse=False))
 
     @pytest.mark.parametrize(("time", "batch"), [(0, 3), (2, 0)])
-    def test_nothing_to_compute(self, time: int, batch: int) -> None:
-        assert "nothing to compute" in refused(operands(time=time, batch=batch))
+    def test_nothing_stands_against_empty_operands(self, time: int, batch: int) -> None:
+        assert CPU().refuses(LSTM, operands(time=time, batch=batch)) is None
 
     def test_single_steps(self) -> None:
-        assert "single steps" in refused(StepOperands(torch.zeros(3, 16), torch.zeros(1, 3, 4)))
+        pre, previous = torch.zeros(3, 16), torch.zeros(1, 3, 4)
+        assert explain(LSTM, StepOperands(pre, previous))[0] == ("cpu", True, "runs")
+        assert "not in torch.float16" in refused(StepOperands(pre.half(), previous.half()))
+        assert "one dtype" in refused(StepOperands(pre, previous.double()))
+        assert "on meta" in refused(StepOperands(pre.to("meta"), previous.to("meta")))
 
     def test_masks_that_want_gradients(self) -> None:
         mask = torch.ones(1, 1, 1, requires_grad=True)

@@ -15,12 +15,13 @@ CONSTANTS = {
     for node in STUB
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
 }
+CLASSES = {node.name: node for node in STUB if isinstance(node, ast.ClassDef)}
 FUNCTIONS = {node.name: node for node in STUB if isinstance(node, ast.FunctionDef)}
 
 
 def test_names() -> None:
     found = {name for name in vars(extension.module) if not name.startswith("__")}
-    assert found == {*CONSTANTS, *FUNCTIONS}
+    assert found == {*CONSTANTS, *CLASSES, *FUNCTIONS}
 
 
 @pytest.mark.parametrize("name", CONSTANTS)
@@ -40,6 +41,13 @@ def test_functions(name: str) -> None:
     (compiled,) = ast.parse(signature.replace("collections.abc.", "") + ": ...").body
     assert isinstance(compiled, ast.FunctionDef)
     assert types(compiled) == types(FUNCTIONS[name])
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes(name: str) -> None:
+    given = {node.name for node in CLASSES[name].body if isinstance(node, ast.FunctionDef)}
+    found = getattr(extension.module, name)
+    assert given == {"__init__", *(method for method in vars(found) if not method.startswith("_"))}
 
 
 def types(function: ast.FunctionDef) -> list[str]:

@@ -2,9 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -14,22 +12,12 @@ from carousel.cells import find
 from carousel.ops import LayerOperands, Operands, State, Weights
 from carousel.ops.cpu import CPU
 from carousel.testing import Problem
-from tests.ops.cpu.extension import TARGETS, from_inputs, leaves, needs_extension, results, target
+from tests.ops.cpu.extension import TARGETS, from_inputs, leaves, needs_extension, results, target, threads
 
 pytestmark = needs_extension
 CELL = find("peephole")
 LARGE = Problem("", 60, 13, 0, 64)
 """Enough work that more than one thread is worth its start."""
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def problem(ragged: bool = False) -> LayerOperands:

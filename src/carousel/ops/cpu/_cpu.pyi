@@ -5,6 +5,7 @@ but how many numbers came (TypeError, ValueError): memory at an address must be 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 POINTERS: tuple[str, ...]
 """Every tensor that a call may take, in order; the address 0 stands for one that is absent."""
@@ -12,6 +13,12 @@ STRIDED: tuple[str, ...]
 """Those of them whose rows lie anywhere: two strides each, of time and batch, in numbers."""
 SIZES: tuple[str, ...]
 """What the sizes of a call are, in order."""
+STEP_POINTERS: tuple[str, ...]
+"""Every tensor that a step given its pre-activations may take, in order."""
+STEP_SIZES: tuple[str, ...]
+"""What the sizes of such a step are, in order."""
+STREAMED: tuple[str, ...]
+"""What a stream calls the weights of a layer."""
 ROWS: list[list[int]]
 """The cells that are compiled as constants; every other one asks while it runs."""
 TARGETS: list[str]
@@ -50,8 +57,31 @@ def backward(
 ) -> None:
     """All gradients. Flags: 1 backwards in time, 4 add to the weights' gradients."""
 
-def stream(kind: int, cell: Sequence[int], sizes: Sequence[int], addresses: Sequence[int], /) -> None:
-    """One step. Addresses: x, h, c, W, R, both biases, the peepholes, and where h and c go."""
+def step(kind: int, cell: Sequence[int], sizes: Sequence[int], pointers: Sequence[int], threads: int, /) -> None:
+    """One step given its pre-activations."""
+
+def step_backward(
+    kind: int, cell: Sequence[int], sizes: Sequence[int], pointers: Sequence[int], threads: int, /
+) -> None:
+    """All its gradients."""
 
 def squash(kind: int, squash: int, source: int, to: int, count: int, /) -> None:
     """One squashing function, by its place in `SQUASHES`, of `count` numbers at the address `source`."""
+
+class Stream:
+    """A cell, or a stack of layers of one width, without gradients: made once for a module, called at every step.
+
+    Takes an encoded cell, the widths of its states, for each layer its sizes and the name, role and shape of each
+    weight, whether it is a (stack, residual) one, zoneout of the hidden and the cell state, how many sequences a step
+    takes at most, and of torch its table of DLPack functions, Tensor, Parameter, Tensor.is_neg and empty_like.
+    """
+
+    def __init__(
+        self, cell: Sequence[int], widths: Sequence[int], layers: Sequence[Any], form: tuple[bool, bool],
+        zoneout: Sequence[float], most: int, torch: tuple[Any, ...], /,
+    ) -> None: ...  # fmt: skip
+    def step(self, x: Any, state: Any, parameters: Any, batch_first: bool) -> Any:
+        """The state after one step, of a stack the outputs beside it; None where it is not plainly right."""
+
+    def sequences(self, x: Any, state: Any, parameters: Any, batch_first: bool, threads: int) -> Any:
+        """Outputs and the last state of a stack for inputs of any length; None where they are not plainly right."""

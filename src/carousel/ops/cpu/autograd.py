@@ -1,6 +1,6 @@
 """The compiled loops under autograd: what is saved, what is overwritten, and who differentiates twice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -82,15 +82,26 @@ class _Recurrence(torch.autograd.Function):
 
 
 def differentiable(call: Call, given: Gradients, needed: Sequence[bool], gradients: Gradients) -> list[Tensor | None]:
-    """The gradients of all operands, through the reference and differentiable again.
+    """The gradients of all operands, through the reference and differentiable again."""
+
+    def results(seen: Gradients) -> Gradients:
+        outputs, state = reference.recurrence(call.cell, _operands(call, seen))
+        return [outputs, *state]
+
+    return through_reference(results, given, needed, gradients)
+
+
+def through_reference(
+    results: Callable[[Gradients], Gradients], given: Gradients, needed: Sequence[bool], gradients: Gradients
+) -> list[Tensor | None]:
+    """The gradients of all that is given, from those of the `results` that plain torch computes of it; differentiable.
 
     Each operand is seen through a view, so that of two operands, one computed from the other, neither gets the
     other's gradient too.
     """
     with torch.enable_grad():
         seen = [t.view_as(t) if t is not None and need else t for t, need in zip(given, needed, strict=True)]
-        outputs, state = reference.recurrence(call.cell, _operands(call, seen))
-        pairs = zip((outputs, *state), gradients, strict=True)
+        pairs = zip(results(seen), gradients, strict=True)
         present = [
             (result, gradient)
             for result, gradient in pairs

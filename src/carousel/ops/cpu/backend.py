@@ -1,5 +1,7 @@
 """The backend for the processor, and what it leaves to the reference."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
@@ -7,11 +9,9 @@ from torch.nn import Parameter
 
 from carousel.cells import Cell
 from carousel.ops.backend import AnyOperands, Backend
-from carousel.ops.cpu import autograd, extension, segments
+from carousel.ops.cpu import autograd, extension, segments, step
 from carousel.ops.cpu.call import KINDS
 from carousel.ops.operands import LayerOperands, Moment, Noise, Operands, State, StepOperands
-
-STEPS = "single steps given their pre-activations run on the reference"
 
 
 class CPU(Backend):
@@ -24,13 +24,12 @@ class CPU(Backend):
         """Why the reference runs instead: no extension, another device or dtype, a transform of torch."""
         if extension.module is None:
             return extension.missing
-        if isinstance(operands, StepOperands):
-            return STEPS
-        if operands.like.dtype not in KINDS:
-            return f"its loops compute in float32, float64 and bfloat16, not in {operands.like.dtype}"
-        if not (operands.time and operands.batch and operands.hidden and operands.output):
-            return "without steps, sequences or cells there is nothing to compute"
-        return _refuses_mode() or _refuses_tensors(operands) or _refuses_masks(operands.noise)
+        tensors = list(operands) if isinstance(operands, StepOperands) else operands.tensors()
+        like = operands.pre if isinstance(operands, StepOperands) else operands.like
+        if like.dtype not in KINDS:
+            return f"its loops compute in float32, float64 and bfloat16, not in {like.dtype}"
+        refused = _refuses_mode() or _refuses_tensors(tensors, like.dtype)
+        return refused or (None if isinstance(operands, StepOperands) else _refuses_masks(operands.noise))
 
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
         """Outputs and the last state, given the pre-activations."""
@@ -41,8 +40,8 @@ class CPU(Backend):
         return _run(cell, operands if operands.inputs.x.shape[2] else operands.with_gates())
 
     def step(self, cell: Cell, operands: StepOperands) -> Moment:
-        """Nothing: it is refused."""
-        raise NotImplementedError(STEPS)
+        """The state after one step, and the gates' activations."""
+        return step.run(cell, operands)
 
 
 def _run(cell: Cell, operands: Operands | LayerOperands) -> tuple[Tensor, State]:
@@ -59,10 +58,10 @@ def _refuses_mode() -> str | None:
     return None
 
 
-def _refuses_tensors(operands: Operands | LayerOperands) -> str | None:
+def _refuses_tensors(tensors: Iterable[Tensor | None], dtype: torch.dtype) -> str | None:
     """A tensor whose memory a loop cannot read as it is."""
-    dtype, dual = operands.like.dtype, forward_ad._current_level >= 0
-    for tensor in operands.tensors():
+    dual = forward_ad._current_level >= 0
+    for tensor in tensors:
         if tensor is None:
             continue
         if not tensor.is_cpu:

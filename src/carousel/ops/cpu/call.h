@@ -34,6 +34,22 @@ struct Call {
 #undef CAROUSEL_FIELD
 };
 
+// Names and order of all tensors of a step that is given its pre-activations, dense: (batch, units, places), the states before with
+// predecessors in front, peepholes (peepholes, cells, places), gain and bias (2, cells). All gradients are wanted, or none.
+#define CAROUSEL_STEP_TENSORS(X) \
+    X(pre) X(previous) X(p) X(norm) X(hidden) X(cell) X(activations) \
+    X(grad_hidden) X(grad_cell) X(grad_activations) X(grad_pre) X(grad_previous) X(grad_p) X(grad_norm)
+
+struct StepCall {
+    Row row;
+    int compiled;
+    int64_t predecessors, batch, cells, places;
+    int threads;
+#define CAROUSEL_FIELD(name) void* name = nullptr;
+    CAROUSEL_STEP_TENSORS(CAROUSEL_FIELD)
+#undef CAROUSEL_FIELD
+};
+
 inline constexpr int kKinds = 2;  // float, double
 
 struct Target {
@@ -41,6 +57,8 @@ struct Target {
     void (*forward[kKinds])(const Call&);
     void (*backward[kKinds])(const Call&);
     void (*stream[kKinds])(const Step&);
+    void (*step[kKinds])(const StepCall&);
+    void (*step_backward[kKinds])(const StepCall&);
     void (*squash[kKinds])(Squash, const void* from, void* to, int64_t count);
 };
 

@@ -18,6 +18,7 @@ KINDS = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 0}
 again for products where the processor multiplies it."""
 
 REVERSE, TRAINING, ACCUMULATE, HALF = 1, 2, 4, 8
+ALIGNMENT = 64
 NAMES = (*Inputs._fields, *Operands.names())
 """Everything that a call is given."""
 
@@ -91,7 +92,7 @@ class Call:
     def enter(self, function: Literal["forward", "backward"], tensors: Mapping[str, Tensor], flags: int) -> None:
         """Call the extension; the tensors live until it returns."""
         module = extension.module
-        pointers = [tensors[name].data_ptr() if name in tensors else 0 for name in module.POINTERS]
+        pointers = [address(tensors.get(name)) for name in module.POINTERS]
         strides = [step for name in module.STRIDED for step in _strides(tensors.get(name))]
         run = module.forward if function == "forward" else module.backward
         run(
@@ -142,6 +143,11 @@ class Call:
 def named(operands: Operands | LayerOperands) -> dict[str, Tensor | None]:
     """All tensors of the operands by name."""
     return dict(zip(_GIVEN[type(operands)], operands.tensors(), strict=True))
+
+
+def address(tensor: Tensor | None) -> int:
+    """Where the tensor lies: 0 if there is none, and somewhere (nobody looks) if it is empty."""
+    return 0 if tensor is None else tensor.data_ptr() or ALIGNMENT
 
 
 def dense(tensor: Tensor) -> Tensor:

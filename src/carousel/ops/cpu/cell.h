@@ -20,17 +20,18 @@ inline constexpr bool peeps(const Row& row, int name) { return learned(row, name
 inline constexpr bool sends(const Row& row, int name) { return row.full_gate_recurrence && name != kCandidate && learned(row, name); }
 
 // Where each gate lies: among the learned rows, among the rows of R, among the gates sent on, and its row of p; -1 where it has none.
+// On a grid a forget gate has a copy for each predecessor, and a gate that peeps a row of p for each that it peeps at.
 struct Layout {
     int units[kGates], rows_at[kGates], recurrent_at[kGates], sent_at[kGates], peephole[kGates];
     int rows = 0, recurrent_rows = 0, sent = 0, peepholes = 0;
 
-    Layout(const Row& row, int hidden) {
+    Layout(const Row& row, int hidden, int predecessors = 1) {
         for (int g = 0; g < kGates; ++g) {
             units[g] = g == kCandidate ? hidden : hidden / row.block;
-            rows_at[g] = place(learned(row, g), rows, units[g]);
+            rows_at[g] = place(learned(row, g), rows, units[g] * (g == kForget ? predecessors : 1));
             recurrent_at[g] = place(recurrent(row, g), recurrent_rows, units[g]);
             sent_at[g] = place(sends(row, g), sent, units[g]);
-            peephole[g] = place(peeps(row, g), peepholes, 1);
+            peephole[g] = place(peeps(row, g), peepholes, gate_of(row, g).peephole == Peephole::previous ? predecessors : 1);
         }
     }
 

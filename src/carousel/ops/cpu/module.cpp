@@ -14,9 +14,11 @@ namespace carousel {
 static const char* const kTensors[] = {
 #define CAROUSEL_NAME(name) #name,
     CAROUSEL_TENSORS(CAROUSEL_NAME)};
+static const char* const kStepTensors[] = {CAROUSEL_STEP_TENSORS(CAROUSEL_NAME)};
 static const char* const kStrided[] = {CAROUSEL_STRIDED(CAROUSEL_NAME)};
 #undef CAROUSEL_NAME
 static const char* const kSizes[] = {"time", "batch", "inputs", "hidden", "output"};
+static const char* const kStepSizes[] = {"predecessors", "batch", "cells", "places"};
 
 constexpr int kGateNumbers = 4, kRowNumbers = 4 * kGateNumbers + 5;
 
@@ -74,7 +76,22 @@ static Call call_of(const Numbers& cell, const Numbers& sizes, int flags, const 
     return call;
 }
 
-static void run(void (*const function[kKinds])(const Call&), int kind, const Call& call) {
+static StepCall step_of(const Numbers& cell, const Numbers& sizes, const Numbers& pointers, int threads) {
+    if (sizes.size() != std::size(kStepSizes) || pointers.size() != std::size(kStepTensors))
+        throw std::invalid_argument("a step has one number for each of STEP_SIZES and STEP_POINTERS");
+    StepCall call{};
+    call.row = row(cell);
+    call.compiled = compiled(call.row);
+    call.predecessors = sizes[0], call.batch = sizes[1], call.cells = sizes[2], call.places = sizes[3];
+    call.threads = threads;
+    size_t at = 0;
+#define CAROUSEL_FIELD(name) call.name = reinterpret_cast<void*>(pointers[at++]);
+    CAROUSEL_STEP_TENSORS(CAROUSEL_FIELD)
+#undef CAROUSEL_FIELD
+    return call;
+}
+
+template <class C> static void run(void (*const function[kKinds])(const C&), int kind, const C& call) {
     if (kind < 0 || kind >= kKinds) throw std::invalid_argument("kind is 0 (float) or 1 (double)");
     nb::gil_scoped_release free;
     function[kind](call);
@@ -86,6 +103,8 @@ NB_MODULE(_cpu, module) {
     module.attr("POINTERS") = nb::tuple(nb::cast(names(std::begin(kTensors), std::end(kTensors))));
     module.attr("STRIDED") = nb::tuple(nb::cast(names(std::begin(kStrided), std::end(kStrided))));
     module.attr("SIZES") = nb::tuple(nb::cast(names(std::begin(kSizes), std::end(kSizes))));
+    module.attr("STEP_POINTERS") = nb::tuple(nb::cast(names(std::begin(kStepTensors), std::end(kStepTensors))));
+    module.attr("STEP_SIZES") = nb::tuple(nb::cast(names(std::begin(kStepSizes), std::end(kStepSizes))));
     std::vector<Numbers> rows;
     for (const Row& each : kRows) rows.push_back(numbers(each));
     module.attr("ROWS") = nb::cast(rows);
@@ -104,6 +123,12 @@ NB_MODULE(_cpu, module) {
         run(chosen().backward, kind, call_of(cell, sizes, flags, pointers, strides, threads));
     });
     bind_stream(module);
+    module.def("step", [](int kind, const Numbers& cell, const Numbers& sizes, const Numbers& at, int threads) {
+        run(chosen().step, kind, step_of(cell, sizes, at, threads));
+    });
+    module.def("step_backward", [](int kind, const Numbers& cell, const Numbers& sizes, const Numbers& at, int threads) {
+        run(chosen().step_backward, kind, step_of(cell, sizes, at, threads));
+    });
     module.def("squash", [](int kind, int squash, int64_t from, int64_t to, int64_t count) {
         chosen().squash[kind ? 1 : 0](Squash(squash), reinterpret_cast<const void*>(from), reinterpret_cast<void*>(to), count);
     });

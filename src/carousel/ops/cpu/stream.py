@@ -55,7 +55,11 @@ class Stream:
         return _made, self._made_of
 
     def __call__(
-        self, x: Tensor, state: Sequence[Tensor] | None, parameters: Mapping[str, Tensor | None], batch_first: bool = False
+        self,
+        x: Tensor,
+        state: Sequence[Tensor] | None,
+        parameters: Mapping[str, Tensor | None],
+        batch_first: bool = False,
     ) -> Any:
         """The state after the step, of a stack the pair of outputs and state; None to take the way of all others.
 

@@ -1,6 +1,7 @@
 // All cells for one instruction set: this file is compiled once for each.
 #include "backward.h"
 #include "forward.h"
+#include "grid.h"
 #include "stream.h"
 
 namespace carousel::CAROUSEL_TARGET {
@@ -58,6 +59,17 @@ template <class T> void backward(const Call& call) {
     Backward<T, T>(call, units).run(call.threads);
 }
 
+template <class T> void step(const StepCall& call) {
+    Grid<T> shared(call, Rows<T>::forward[instance(call)], Rows<T>::backward[instance(call)]);
+    parallel(shared.parts(), Grid<T>::run_forward, &shared);
+}
+
+template <class T> void step_backward(const StepCall& call) {
+    Grid<T> shared(call, Rows<T>::forward[instance(call)], Rows<T>::backward[instance(call)]);
+    parallel(shared.parts(), Grid<T>::run_backward, &shared);
+    parallel(shared.parts(), Grid<T>::run_sums, &shared);
+}
+
 template <class T> void squash_all(Squash kind, const void* from, void* to, int64_t count) {
     for (int64_t at = 0; at < count; at += kLanes<T>) {
         const int n = int(count - at < kLanes<T> ? count - at : kLanes<T>);
@@ -69,6 +81,7 @@ template <class T> void squash_all(Squash kind, const void* from, void* to, int6
 #define CAROUSEL_TEXT(name) CAROUSEL_TEXT_(name)
 extern const Target target;
 const Target target{CAROUSEL_TEXT(CAROUSEL_TARGET), {forward<float>, forward<double>}, {backward<float>, backward<double>},
-                    {stream<float>, stream<double>}, {squash_all<float>, squash_all<double>}};
+                    {stream<float>, stream<double>}, {step<float>, step<double>},
+                    {step_backward<float>, step_backward<double>}, {squash_all<float>, squash_all<double>}};
 
 }  // namespace carousel::CAROUSEL_TARGET
