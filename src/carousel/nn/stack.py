@@ -149,7 +149,7 @@ class LSTM(nn.RNNBase):
         Raises:
             ValueError, TypeError or RuntimeError, as torch.nn.LSTM does, if shapes, dtypes or devices disagree.
         """
-        if lengths is None and reset is None and self._stream and not self._draws():
+        if lengths is None and reset is None and self._stream and self._is_plain(hx):
             after = self._stream(input, hx, self._parameters, self.batch_first)  # type: ignore[arg-type]
             if after is not None:
                 return after
@@ -230,9 +230,11 @@ class LSTM(nn.RNNBase):
         named = {name: getattr(self, name + suffix) for name in shape.parameters}
         return Layer(LayerWeights(shape, named), self.regularization, reverse, self.training, self.recompute)
 
-    def _draws(self) -> bool:
-        """Whether this call drops something at random."""
-        return self.training and (self.regularization.active or self.dropout > 0)
+    def _is_plain(self, hx: object) -> bool:
+        """Whether this call drops nothing at random, and begins with the given state or zeros."""
+        if hx is None and self._shapes[0].learn_initial_state:
+            return False
+        return not (self.training and (self.regularization.active or self.dropout))
 
     def _form(self) -> StateForm:
         return StateForm(self._shapes, 2 if self.bidirectional else 1)
@@ -312,7 +314,7 @@ def _layer_shapes(lstm: LSTM, widths: list[int], learn_initial_state: bool) -> l
 
 def _stream(lstm: LSTM) -> Stream | None:
     """How single steps of these layers are streamed, if they are of one width and direction."""
-    if lstm.bidirectional or isinstance(lstm.hidden_size, tuple) or lstm._shapes[0].learn_initial_state:
+    if lstm.bidirectional or isinstance(lstm.hidden_size, tuple):
         return None
     layers = [shape.streamed(suffix) for shape, suffix in lstm._layers()]
     zoneout = lstm.regularization.zoneout

@@ -259,7 +259,7 @@ def test_a_stack_takes_one_step_of_all_its_layers() -> None:
     x, h = torch.randn(1, 2, 3), torch.randn(2, 2, 4)
     assert lstm._stream is not None
     assert lstm._stream(x, (h, h), lstm._parameters) is not None
-    assert lstm._stream(torch.randn(2, 2, 3), (h, h), lstm._parameters) is None
+    assert lstm._stream(torch.randn(2, 3, 3), (h, h), lstm._parameters) is None
     assert lstm._stream(x, (h, h), lstm._parameters, True) is None
     assert lstm._stream(x[0], (h, h), lstm._parameters) is None
     assert lstm._stream(x, (h[:1], h[:1]), lstm._parameters) is None

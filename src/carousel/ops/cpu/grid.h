@@ -122,7 +122,7 @@ private:
         s.previous = state(call.previous, at, row);
         s.cell = to_cell;
         s.hidden = to_hidden;
-        if (plain) shared.forward(call.row, s, at.count);
+        if (plain) shared.forward(call.row, s, 0, at.count);
         else path.forward(s, {});
     }
     void go_back(General<T>& path, const Patch& at, int64_t row) {
@@ -139,7 +139,7 @@ private:
         s.hidden[0] = call.grad_hidden ? state(call.grad_hidden, at, row) : zeros.data;
         s.carry = state(call.grad_previous, at, row);
         memcpy(s.carry, call.grad_cell ? state(call.grad_cell, at, row) : zeros.data, size_t(at.count) * sizeof(T));
-        if (plain) shared.backward(call.row, s, at.count);
+        if (plain) shared.backward(call.row, s, 0, at.count);
         else path.backward(s, {});
     }
 };
