@@ -9,7 +9,7 @@
 namespace carousel::CAROUSEL_TARGET {
 
 inline constexpr size_t kChunk = 96;  // rows that are multiplied with the input weights at a time
-inline constexpr int kFew = 1;        // sequences a thread, up to which threads share the units
+inline constexpr int kFew = 4;        // sequences a thread, up to which threads share the units
 
 enum Source { kFromHidden, kFromCell, kFromGates, kSources };  // what a recurrent product reads
 
