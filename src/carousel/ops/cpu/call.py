@@ -92,8 +92,12 @@ class Call:
     def enter(self, function: Literal["forward", "backward"], tensors: Mapping[str, Tensor], flags: int) -> None:
         """Call the extension; the tensors live until it returns."""
         module = extension.module
-        pointers = [address(tensors.get(name)) for name in module.POINTERS]
-        strides = [step for name in module.STRIDED for step in _strides(tensors.get(name))]
+        pointer_at, stride_at = _places()
+        pointers, strides = [0] * len(pointer_at), [0] * (2 * len(stride_at))
+        for name, tensor in tensors.items():
+            pointers[pointer_at[name]] = address(tensor)
+            if (at := stride_at.get(name)) is not None:
+                strides[at : at + 2] = _strides(tensor)
         run = module.forward if function == "forward" else module.backward
         run(
             KINDS[self.dtype], _widths(self.cell, self.sizes[3]).row, self.sizes,
@@ -171,8 +175,17 @@ def _within(lengths: Tensor, time: int) -> Tensor:
     return within
 
 
-def _strides(tensor: Tensor | None) -> Sequence[int]:
+def _strides(tensor: Tensor) -> Sequence[int]:
     """(time, batch) strides in numbers; 0 where one row stands for all."""
-    if tensor is None:
-        return (0, 0)
-    return tuple(0 if size == 1 else stride for size, stride in zip(tensor.shape[:2], tensor.stride()[:2], strict=True))
+    (time, batch, _), (step, row, _) = tensor.shape, tensor.stride()
+    return (0 if time == 1 else step, 0 if batch == 1 else row)
+
+
+@cache
+def _places() -> tuple[dict[str, int], dict[str, int]]:
+    """Where the extension wants the address of each tensor, and the strides of those that have them."""
+    module = extension.module
+    return (
+        {name: at for at, name in enumerate(module.POINTERS)},
+        {name: 2 * at for at, name in enumerate(module.STRIDED)},
+    )
