@@ -8,7 +8,8 @@ from torch import Tensor
 
 from carousel.cells import VARIANTS, Cell, Gate, Open, find, row
 from carousel.cells.layout import Sizes
-from carousel.ops import Noise, Operands, Steps, compiled, example, recurrence
+from carousel.ops import Backend, Noise, Operands, Steps, compiled, example, recurrence
+from carousel.ops.backend import pick
 
 CELLS = {
     **VARIANTS,
@@ -115,3 +116,35 @@ def test_eager_calls_reach_the_backend_directly(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(compiled, "recurrence", unexpected)
     given = operands(find("lstm"))
     recurrence("lstm", given.gates, given.weights, given.state)
+
+
+def test_masks_leave_the_gradient_to_the_backend_that_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masks are drawn and want no gradient, also where the operator computes its own."""
+    cell = find("lstm")
+    given = operands(cell, full=True)
+    args = [t.requires_grad_() if name in ("gates", "R") else t  # type: ignore[union-attr]
+            for name, t in zip(Operands.names(), given.tensors(), strict=True)]  # fmt: skip
+    outputs, *_ = torch.ops.carousel.recurrence(*args, row.encode(cell), False, None)
+    wanting: list[bool] = []
+
+    def spy(cell: Cell, operands: Operands) -> Backend:
+        wanting.extend(mask.requires_grad for mask in operands.noise if mask is not None)
+        return pick(cell, operands)
+
+    monkeypatch.setattr(compiled, "pick", spy)
+    torch.autograd.grad(outputs.sum(), leaves(tuple(args)))
+    assert wanting == [False] * 4
+
+
+def test_an_operand_made_from_another_gives_no_gradient_twice() -> None:
+    cell = find("lstm")
+    given = operands(cell)
+    gates = given.gates.detach().requires_grad_()
+
+    def run(of: Tensor) -> Tensor:
+        args = [of, of[0, :, :4], *given.tensors()[2:]]
+        return torch.ops.carousel.recurrence(*args, row.encode(cell), False, None)[0].sum()
+
+    (plain,) = torch.autograd.grad(run(gates), gates)
+    (again,) = torch.autograd.grad(run(gates), gates, create_graph=True)
+    torch.testing.assert_close(again, plain)

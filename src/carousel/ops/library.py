@@ -38,9 +38,9 @@ class Operator:
         torch.library.define(name, f"({schema}) -> ({', '.join(['Tensor'] * self.outputs)})")
         torch.library.impl(name, "CompositeExplicitAutograd", lambda *arguments: _owned(self.run(arguments), arguments))
         torch.library.register_fake(name, lambda *arguments: tuple(self.shapes(arguments)))
-        torch.library.define(f"{name}_backward", f"(Tensor[] gradients, {schema}) -> Tensor[]")
+        torch.library.define(f"{name}_backward", f"(Tensor[] gradients, bool[] wanted, {schema}) -> Tensor[]")
         torch.library.impl(f"{name}_backward", "CompositeExplicitAutograd", self._run_backward)
-        torch.library.register_fake(f"{name}_backward", _like_floating)
+        torch.library.register_fake(f"{name}_backward", _like_wanted)
         torch.library.register_autograd(name, self._backward, setup_context=self._save)
 
     def __call__(self, *arguments: Any) -> tuple[Tensor, ...]:
@@ -53,24 +53,27 @@ class Operator:
 
     def _backward(self, ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of all arguments; as plain torch where the gradient itself will be differentiated."""
-        saved = ctx.saved_tensors
+        saved, wanted = ctx.saved_tensors, list(ctx.needs_input_grad[: len(self.tensors)])
         if torch.is_grad_enabled() and not _tracing(gradients):
-            given = self._gradients(gradients, (*saved, *ctx.numbers), create_graph=True)
+            seen = [t if t is None else t.view_as(t) for t in saved]  # of two, one made from the other, each its own
+            given = self._gradients(gradients, wanted, (*seen, *ctx.numbers), create_graph=True)
         else:
             backward = getattr(torch.ops.carousel, f"{self.name}_backward")
-            given = backward(list(gradients), *saved, *ctx.numbers)
+            given = backward(list(gradients), wanted, *saved, *ctx.numbers)
         each = iter(given)
-        by_name = [next(each) if isinstance(t, Tensor) and t.is_floating_point() else None for t in saved]
-        return *by_name, *(None for _ in ctx.numbers)
+        return *(next(each) if want else None for want in wanted), *(None for _ in ctx.numbers)
 
-    def _run_backward(self, gradients: Tensors, *arguments: Any) -> list[Tensor]:
-        count = len(self.tensors)
-        leaves = [t if t is None else t.detach().requires_grad_(t.is_floating_point()) for t in arguments[:count]]
-        given = self._gradients(gradients, (*leaves, *arguments[count:]), create_graph=False)
+    def _run_backward(self, gradients: Tensors, wanted: Sequence[bool], *arguments: Any) -> list[Tensor]:
+        leaves = [
+            t if t is None else t.detach().requires_grad_(want) for t, want in zip(arguments, wanted, strict=False)
+        ]
+        given = self._gradients(gradients, wanted, (*leaves, *arguments[len(leaves) :]), create_graph=False)
         return [gradient.contiguous() for gradient in given]
 
-    def _gradients(self, gradients: Tensors, arguments: Arguments, *, create_graph: bool) -> tuple[Tensor, ...]:
-        """Gradients of all floating tensors, by autograd through another run; zeros where one is not used."""
+    def _gradients(
+        self, gradients: Tensors, wanted: Sequence[bool], arguments: Arguments, *, create_graph: bool
+    ) -> tuple[Tensor, ...]:
+        """Gradients of the wanted tensors, by autograd through another run; zeros where one is not used."""
         with torch.enable_grad():
             pairs = [
                 (result, gradient)
@@ -79,13 +82,18 @@ class Operator:
             ]
             results, given = zip(*pairs, strict=True)
             return torch.autograd.grad(
-                results, _floating(arguments), given,
+                results, _chosen(wanted, arguments), given,
                 create_graph=create_graph, allow_unused=True, materialize_grads=True,
             )  # fmt: skip
 
 
-def _like_floating(gradients: Tensors, *arguments: Any) -> list[Tensor]:
-    return [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in _floating(arguments)]
+def _like_wanted(gradients: Tensors, wanted: Sequence[bool], *arguments: Any) -> list[Tensor]:
+    chosen = _chosen(wanted, arguments)
+    return [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in chosen]
+
+
+def _chosen(wanted: Sequence[bool], arguments: Arguments) -> list[Tensor]:
+    return [each for each, want in zip(arguments, wanted, strict=False) if want]
 
 
 def _floating(arguments: Arguments) -> list[Tensor]:
