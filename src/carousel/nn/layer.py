@@ -80,8 +80,8 @@ class Layer:
         if norm is None:
             return _as_linear_would(x, self.weights.W, bias)
         product = F.linear(x, self.weights.W)
-        gates = F.layer_norm(product, product.shape[-1:], norm[0].to(product.dtype), norm[1].to(product.dtype))
-        return gates if bias is None else gates + bias.to(gates.dtype)
+        gain, shift = norm[0], norm[1] if bias is None else norm[1] + bias
+        return F.layer_norm(product, product.shape[-1:], gain.to(product.dtype), shift.to(product.dtype))
 
     def _fresh(self, like: Tensor) -> State | None:
         """The learnt initial state for each sequence of the batch."""

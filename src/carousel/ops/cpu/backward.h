@@ -245,11 +245,12 @@ private:
         for (int g = 0; g < kGates; ++g)
             if (layout.recurrent_at[g] >= 0)
                 memcpy(d + layout.recurrent_at[g], grad_row(t, b) + layout.rows_at[g], size_t(layout.units[g]) * sizeof(T));
-        for (int u = 0; u < count; ++u) {
-            grads[u] += d[u] * hat[u];
-            grads[count + u] += d[u];
-            d[u] *= as<T>(call.norm_recurrent)[u];
-        }
+        each(count, kLanes<T>, [&](int u, int n) {
+            const Vec<T> one = load(d + u, n);
+            store(grads + u, load(grads + u, n) + one * load(hat + u, n), n);
+            store(grads + count + u, load(grads + count + u, n) + one, n);
+            store(d + u, one * load(as<T>(call.norm_recurrent) + u, n), n);
+        });
         normalized_backward<T>(d, hat, as<T>(call.deviation)[loop.cell_at(t, b)], count);
         memcpy(hat, d, size_t(count) * sizeof(T));
     }

@@ -244,21 +244,30 @@ private:
     // Layer norm over all that recurs into a sequence's gates.
     void normalize(int t, int r) {
         const size_t at = loop.cell_at(t, share.rows[r]);
-        Buffer<T>& hat = joined;
+        T* hat = joined;
         for (int g = 0; g < kGates; ++g)
             if (layout.recurrent_at[g] >= 0) memcpy(hat + layout.recurrent_at[g], product(g, r), size_t(layout.units[g]) * sizeof(T));
         const Moments<T> moments(hat, layout.recurrent_rows);
-        for (int u = 0; u < layout.recurrent_rows; ++u) hat[u] = (hat[u] - moments.mean) * moments.scale;
+        each(layout.recurrent_rows, kLanes<T>, [&](int u, int n) { store(hat + u, (load(hat + u, n) - moments.mean) * moments.scale, n); });
         const T *gain = as<T>(call.norm_recurrent), *bias = gain + layout.recurrent_rows;
-        for (int g = 0; g < kGates; ++g)
-            for (int u = 0, v = layout.recurrent_at[g]; v >= 0 && u < layout.units[g]; ++u) product(g, r)[u] = hat[v + u] * gain[v + u] + bias[v + u];
+        for (int g = 0; g < kGates; ++g) {
+            const int from = layout.recurrent_at[g];
+            T* to = product(g, r);
+            if (from >= 0)
+                each(layout.units[g], kLanes<T>, [&](int u, int n) {
+                    store(to + u, load(hat + from + u, n) * load(gain + from + u, n) + load(bias + from + u, n), n);
+                });
+        }
         if (!call.training) return;
         memcpy(as<T>(call.normalized) + at * size_t(layout.recurrent_rows), hat, size_t(layout.recurrent_rows) * sizeof(T));
         as<T>(call.deviation)[at] = moments.scale;
     }
     void zone_out(int t, int r, T* hidden) {
         const T *mask = loop.zoneout_hidden(t, share.rows[r]), *old = before[r];
-        for (int u = 0; u < loop.output; ++u) hidden[u] = hidden[u] * (T(1) - mask[u]) + old[u] * mask[u];  // exact for 0 and 1
+        each(loop.output, kLanes<T>, [&](int u, int n) {
+            const Vec<T> kept = load(mask + u, n);
+            store(hidden + u, load(hidden + u, n) * (T(1) - kept) + load(old + u, n) * kept, n);  // exact for 0 and 1
+        });
     }
     // After a step: gates that are sent on, and the last state of a sequence that ends here.
     void keep(int t, int r) {

@@ -39,9 +39,9 @@ template <class T> struct Moments {
         mean = sum_of<T>(count, [&](int u, int n) { return load(values + u, n); }) / T(count);
         Vec<T> squares{};
         each(count, kLanes<T>, [&](int u, int n) {
-            alignas(64) T off[kLanes<T>] = {};
-            store(off, load(values + u, n) - broadcast(mean), n);
-            squares += load(off) * load(off);
+            Vec<T> off = load(values + u, n) - broadcast(mean);
+            for (int i = n; i < kLanes<T>; ++i) off[i] = 0;
+            squares += off * off;
         });
         scale = T(1) / square_root(sum<T>(squares) / T(count) + T(1e-5));
     }
@@ -138,7 +138,9 @@ private:
     // A gate's value for each cell, the cells of a block having one in common.
     void widen(int g, int copy, const T* value) {
         T* to = widened(g, copy);
-        for (int u = 0; u < hidden; ++u) to[u] = value[shared(g) ? u / row.block : u];
+        if (!shared(g)) return (void)memcpy(to, value, size_t(hidden) * sizeof(T));
+        for (int u = 0, block = 0; u < hidden; ++block)
+            for (int k = 0; k < row.block; ++k) to[u++] = value[block];
     }
     // Sums over the cells of each block, in place.
     T* narrow(int g, T* values) {
@@ -183,11 +185,13 @@ private:
     // From the gradient of gain ⊙ hat + bias to that of what was normalised, in place.
     void norm_backward(const Extras<T>& e, T* d, T scale) {
         const T* hat = buffer(kHat);
-        for (int u = 0; u < hidden; ++u) {
-            e.grad_norm_cell[u] += d[u] * hat[u];
-            e.grad_norm_cell[hidden + u] += d[u];
-            d[u] *= e.norm_cell[u];
-        }
+        T *gain = e.grad_norm_cell, *bias = gain + hidden;
+        each(hidden, kLanes<T>, [&](int u, int n) {
+            const Vec<T> one = load(d + u, n);
+            store(gain + u, load(gain + u, n) + one * load(hat + u, n), n);
+            store(bias + u, load(bias + u, n) + one, n);
+            store(d + u, one * load(e.norm_cell + u, n), n);
+        });
         normalized_backward(d, hat, scale, hidden);
     }
     // The gradient of a gate's pre-activation from that of its value for each cell (in `d`), and what its peephole hands on.
