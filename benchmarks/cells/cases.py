@@ -23,6 +23,8 @@ TRAINING, INFERENCE = "training step", "inference"
 WORKS = (TRAINING, INFERENCE)
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 4e-2}
 """How far a result may lie from the expected one, relative to its largest entry."""
+MAGNIFIED = 1e-2
+"""The same in float32 under layer norm, which magnifies rounding: the reference lies 2e-3 from its own float64."""
 
 ROWS: dict[str, dict[str, Any]] = {
     **{name: {"cell": name} for name in VARIANTS if name != "lstm"},
@@ -132,6 +134,12 @@ def operations(problem: Problem, module: carousel.LSTM | None = None) -> float:
     return 2.0 * problem.time * problem.batch * sum(matrices)
 
 
+def tolerance(module: nn.Module, dtype: torch.dtype) -> float:
+    """How far this module's results may lie from the expected ones."""
+    normed = isinstance(module, carousel.LSTM) and module.cell.norm and dtype == torch.float32
+    return MAGNIFIED if normed else TOLERANCE[dtype]
+
+
 def check(works: Mapping[str, timing.Work], right: str, tolerance: float) -> None:
     """Raise Wrong unless all works give what the work called `right` gives, from the same random state."""
     torch.manual_seed(2)
@@ -154,7 +162,7 @@ def compared(
     right: str = TORCH,
     beside: Mapping[str, timing.Work] | None = None,
     untimed: Sequence[str] = (),
-    tolerance: float | None = None,
+    allowed: float | None = None,
 ) -> Row:
     """The row with the timings of its work for all contestants, checked against the one called `right`.
 
@@ -165,7 +173,7 @@ def compared(
     works = {name: contestant.work(row.work, x) for name, contestant in contestants.items()}
     with timing.threads(row.threads or 1):
         try:
-            check(works, right, tolerance or TOLERANCE[x.dtype])
+            check(works, right, allowed or max(tolerance(each.module, x.dtype) for each in contestants.values()))
         except Wrong as error:
             row.note, row.wrong = f"wrong, and not timed: {error}", True
             return row

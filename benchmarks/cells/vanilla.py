@@ -112,7 +112,7 @@ def _bfloat16(problem: Problem, count: int, effort: Effort) -> Row:
         TORCH_BFLOAT16: Contestant(cases.theirs(module), _autocast),
     }
     loose = cases.TOLERANCE[torch.bfloat16]
-    row = cases.compared(Row(problem.name, INFERENCE, count), contestants, x, effort, right=OURS, tolerance=loose)
+    row = cases.compared(Row(problem.name, INFERENCE, count), contestants, x, effort, right=OURS, allowed=loose)
     if row.timings:
         row.figures = [
             Figure(f"gain of {name}", row.median(OURS) / row.median(name), target)

@@ -60,7 +60,7 @@ def _column(problem: Problem, work: str, names: Sequence[str], effort: Effort) -
         column.operations[name] = cases.operations(problem, module)
         with timing.threads(1):
             try:
-                cases.check(beside, REFERENCE, cases.TOLERANCE[x.dtype])
+                cases.check(beside, REFERENCE, cases.tolerance(module, x.dtype))
                 works[name] = mine
             except cases.Wrong as error:
                 column.wrong[name] = str(error)

@@ -68,6 +68,8 @@ def _refuses_tensors(tensors: Iterable[Tensor | None], dtype: torch.dtype) -> st
             return f"its loops run on the processor; a tensor is on {tensor.device}"
         if (type(tensor) is not Tensor and type(tensor) is not Parameter) or tensor.layout is not torch.strided:
             return f"its loops read plain dense tensors; one is a {type(tensor).__name__}, {tensor.layout}"
+        if tensor._is_zerotensor():
+            return "its loops read memory, and one tensor of zeros has none"
         if tensor.is_floating_point():
             if tensor.dtype is not dtype:
                 return f"its loops read tensors of one dtype; there are {dtype} and {tensor.dtype}"
