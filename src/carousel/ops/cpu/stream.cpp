@@ -109,7 +109,7 @@ public:
         step_.residual = form.second;
         step_.zoneout_hidden = zoneout[0], step_.zoneout_cell = zoneout[1];
         step_.count = int(layers.size());
-        plain_ = stacked_ && step_.row.norm == Norm::none && !step_.residual && zoneout[0] == 0 && zoneout[1] == 0;
+        plain_ = stacked_ && step_.row.norm == Norm::none && !step_.residual;
         if (layers.empty() || widths_.size() < 2 || widths_.size() > kStates) throw std::invalid_argument("a stream has layers, and two or three states");
         for (size_t at = 0; at < layers.size(); ++at) add(layers[at], weights_[at]);
     }
@@ -153,6 +153,8 @@ public:
         if (!state.is_none() && !states(tensors, state, step, shape, before)) return nb::none();
         nb::list after;
         for (const int64_t width : widths_) after.append(empty(x, step.count, call.batch, width));
+        const std::array<nb::object, 2> masks{stays(x, step.zoneout_hidden, kHidden), stays(x, step.zoneout_cell, kCell)};
+        if (!mask(tensors, masks[0], call.zoneout_hidden) || !mask(tensors, masks[1], call.zoneout_cell)) return nb::none();
         std::vector<nb::object> outputs;
         for (const LayerStep& layer : layers) outputs.push_back(empty(x, call.time, call.batch, layer.output));
         if (!place(tensors, nb::tuple(after), outputs.back(), step) || !run(tensors, call, step, layers, outputs)) return nb::none();
@@ -215,6 +217,14 @@ private:
         return dense;
     }
     static nb::object empty(nb::handle like, int64_t first, int64_t batch, int64_t width) { return like.attr("new_empty")(nb::make_tuple(first, batch, width)); }
+    // One row for all steps and sequences: how much of the old state stays; None where nothing does.
+    nb::object stays(nb::handle like, double part, StateName name) const {
+        return part == 0 ? nb::object(nb::none()) : like.attr("new_full")(nb::make_tuple(1, 1, widths_[name]), part);
+    }
+    static bool mask(Tensors& tensors, const nb::object& given, void*& to) {
+        Seen seen;
+        return given.is_none() || (tensors.look(given, seen) && (to = tensors.memory(seen)));
+    }
     // All layers, each fed by the one before.
     bool run(Tensors& tensors, Call call, const Step& step, const std::vector<LayerStep>& layers, const std::vector<nb::object>& outputs) const {
         std::vector<Call> calls;
