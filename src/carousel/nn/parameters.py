@@ -1,7 +1,6 @@
 """What parameters are called in a module, and the way from these names to the operands of an operator."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -52,21 +51,23 @@ class LayerShape:
     bias: bool = True
     learn_initial_state: bool = False
 
-    @cached_property
-    def state_widths(self) -> dict[str, int]:
-        """Units of each tensor of the state."""
-        hidden = self.sizes.hidden
-        sent = layout.total(layout.sent_rows(self.cell, hidden))
-        return dict(zip(self.cell.state, (self.sizes.output, hidden, sent), strict=False))
+    state_widths: dict[str, int] = field(init=False, repr=False, compare=False)
+    """Units of each tensor of the state."""
+    read_width: int = field(init=False, repr=False, compare=False)
+    """How many numbers the recurrent matrix reads."""
+    parameters: dict[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
+    """Parameter names without suffix, and their shapes, torch's own first and in torch's order."""
 
-    @cached_property
-    def read_width(self) -> int:
-        """How many numbers the recurrent matrix reads."""
-        return layout.read_width(self.cell, self.sizes.hidden, self.sizes.output)
+    def __post_init__(self) -> None:
+        found = {
+            "state_widths": _state_widths(self.cell, self.sizes),
+            "read_width": layout.read_width(self.cell, self.sizes.hidden, self.sizes.output),
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "parameters", self._parameters())
 
-    @cached_property
-    def parameters(self) -> dict[str, tuple[int, ...]]:
-        """Parameter names without suffix, and their shapes, torch's own first and in torch's order."""
+    def _parameters(self) -> dict[str, tuple[int, ...]]:
         roles = layout.parameters(self.cell, self.sizes)
         shapes = {
             "W": roles["W"],
@@ -97,6 +98,11 @@ class LayerShape:
             name: nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
             for name, shape in self.parameters.items()
         }
+
+
+def _state_widths(cell: Cell, sizes: layout.Sizes) -> dict[str, int]:
+    sent = layout.total(layout.sent_rows(cell, sizes.hidden))
+    return dict(zip(cell.state, (sizes.output, sizes.hidden, sent), strict=False))
 
 
 @dataclass(frozen=True)

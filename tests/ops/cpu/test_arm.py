@@ -63,7 +63,7 @@ class Emulator:
         place = extension.module.ROWS.index(cell)
         kind, flags = call.KINDS[entered.dtype], flags | (call.REVERSE if entered.reverse else 0)
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        strides = chain(*(call._strides(tensors.get(name)) for name in extension.module.STRIDED))
+        strides = chain(*(call._strides(tensors[n]) if n in tensors else (0, 0) for n in extension.module.STRIDED))
         numbers = [
             FUNCTIONS.index(function), kind, place, *options, place if self.compiled else -1, *entered.sizes, flags, 2,
             *strides,
