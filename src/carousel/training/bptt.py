@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from carousel.data import Batch
-from carousel.training.descent import Descent
+from carousel.training.descent import Descent, as_float
 from carousel.training.method import Method, Model, terms
 
 
@@ -37,7 +37,9 @@ class BPTT(Descent, Method, name="bptt"):
         self._begin(model, epochs * math.ceil(batches / self.accumulate))
 
     def update(self, model: Model, batch: Batch) -> float:
-        loss = model.loss(self._answered(lambda: model(batch), batch), batch)
+        with self._precision(batch):
+            output = model(batch)
+        loss = model.loss(as_float(output), batch)
         value = self._finite(loss)
         share = 1.0 if self.accumulate == 1 else terms(model, batch)
         (loss if share == 1.0 else loss * share).backward()

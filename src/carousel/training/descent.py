@@ -1,7 +1,7 @@
 """What methods by gradient share: torch's optimizers, clipping, schedules, precision, and their state."""
 
 import math
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,13 +99,11 @@ class Descent:
         )
         self._forget_gradient()
 
-    def _answered(self, answer: Callable[[], Tensor], batch: Batch) -> Tensor:
-        """What `answer` returns, computed in the precision that was asked for."""
+    def _precision(self, batch: Batch) -> AbstractContextManager[Any]:
+        """Where the model runs in the precision that was asked for; losses are for outside, by `as_float`."""
         if self.precision == "float32":
-            return answer()
-        with torch.autocast(batch.inputs.device.type, torch.bfloat16):
-            output = answer()
-        return output.float() if output.dtype == torch.bfloat16 else output
+            return nullcontext()
+        return torch.autocast(batch.inputs.device.type, torch.bfloat16)
 
     def _finite(self, loss: Tensor) -> float:
         """The loss as a number. Raises DivergenceError when it is not finite."""
@@ -138,6 +136,11 @@ class Descent:
         rate = self._optimizer.param_groups[0]["lr"]
         clip = "clip_norm=1.0, say" if self.clip_norm is None else f"below the present clip_norm={self.clip_norm:g}"
         return f"lower the learning rate (now {rate:g}) or clip the gradient ({clip})"
+
+
+def as_float(output: Tensor) -> Tensor:
+    """An answer in half precision as float32, for the loss; any other as it is."""
+    return output.float() if output.dtype == torch.bfloat16 else output
 
 
 def _check_number(name: str, value: float | None, *, above: float | None) -> None:
