@@ -96,7 +96,7 @@ def by_hand(model: Tracker, batches: list[Batch], k1: int, k2: int) -> Tracker:
             with torch.no_grad():
                 for parameter in model.parameters():
                     assert parameter.grad is not None
-                    parameter -= RATE * parameter.grad
+                    parameter.sub_(RATE * parameter.grad)
             window = max(window, stop - (k2 - k1))
         begin = end
     return model

@@ -119,7 +119,8 @@ def recent_outputs(
     taken = (cut + ahead).clamp_max(time - 1)
     last, state = lstm(_at(inputs, taken), state, lengths=lengths.to(cut) - cut)
     places = torch.arange(time, device=inputs.device)[:, None] - cut
-    return torch.where((places < 0).unsqueeze(-1), before, _at(last, places.clamp(0, steps - 1))), state
+    inside = ((places >= 0) & (places < steps)).unsqueeze(-1)
+    return torch.where(inside, _at(last, places.clamp(0, steps - 1)), before), state
 
 
 def _at(values: Tensor, steps: Tensor) -> Tensor:

@@ -19,12 +19,12 @@ class TruncatedBPTT(Descent, Method, name="tbptt"):
     """Truncated backpropagation through time, over streams and over whole sequences.
 
     k1: steps between two updates of the weights; a batch's last update may have fewer.
-    k2: steps through which an update goes back, at least k1: the losses of the last k1 steps (each counts once), through
-        these and the k2 - k1 steps before them, which are computed anew from the state that was carried there.
+    k2: steps through which an update goes back, at least k1: the losses of the last k1 steps (each counts once) go back
+        through these and the k2 - k1 steps before them, which are computed anew from the state that was carried there.
     The other options are those of `Descent`. The learning rate changes after batches, not inside them.
 
-    A batch with step targets is cut into pieces of k1 steps, whose losses are weighed so that they add up to the loss of
-    the batch. In a stream (`Batch.reset`) the state goes on from batch to batch, and memory does not depend on the
+    A batch with step targets is cut into pieces of k1 steps, whose losses are weighed so that they add up to the loss
+    of the batch. In a stream (`Batch.reset`) the state goes on from batch to batch, and memory does not depend on the
     stream's length. A batch with one target a sequence gives one update, through the last k2 steps of each sequence.
     With k1 and k2 no shorter than the sequences this is BPTT, to the bit.
 
