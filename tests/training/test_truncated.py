@@ -11,45 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from carousel.data import Batch, Batches, SequenceBatches, Sequences, StreamBatches, as_sequences
-from carousel.nn import LSTM
+from carousel.data import Batch, Batches, SequenceBatches, StreamBatches
 from carousel.training import BPTT, Method, Plan, TruncatedBPTT, fit, validation_loss
-from tests.training.problem import summer, weights
+from tests.training.problem import Tracker, material, summer, tracker, weights
 
-LENGTHS = (23, 9, 14, 5, 17)
 RATE = 0.3
-
-
-class Tracker(nn.Module):
-    """An answer at every step, whose errors are averaged over the observed ones."""
-
-    def __init__(self, dtype: torch.dtype = torch.float64) -> None:
-        super().__init__()
-        self.lstm = LSTM(2, 4, dtype=dtype)
-        self.line = nn.Linear(4, 1, dtype=dtype)
-
-    def forward(self, batch: Batch) -> Tensor:
-        return self.carry(batch, None)[0]
-
-    def carry(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
-        outputs, state = self.lstm(batch.inputs, state, lengths=batch.lengths, reset=batch.reset)
-        return self.line(outputs)[..., 0], state
-
-    def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        assert batch.target is not None
-        return (output - batch.target)[batch.mask].square().mean()
-
-
-def tracker(dtype: torch.dtype = torch.float64) -> Tracker:
-    torch.manual_seed(3)
-    return Tracker(dtype)
-
-
-def material(lengths: tuple[int, ...] = LENGTHS) -> tuple[Sequences, list[Any]]:
-    """Sequences, and the running sum of each."""
-    rng = np.random.default_rng(0)
-    inputs = [rng.normal(size=(length, 2)) for length in lengths]
-    return as_sequences(inputs, dtype=np.float64), [np.tanh(values.cumsum(0).sum(1)) for values in inputs]
 
 
 def sgd(kind: type[Any], **options: Any) -> Any:
@@ -212,6 +178,14 @@ def test_a_stream_that_was_stopped_anywhere_goes_on_to_the_same_bits(tmp_path: P
             break
     assert stops == 2 * len(source) - 1
     assert weights(model) == weights(expected)
+
+
+def test_bfloat16_carries_a_state_too() -> None:
+    source = StreamBatches(*material(), lanes=2, steps=7)
+    model = learned(tracker(torch.float32), TruncatedBPTT(k1=3, k2=8, precision="bfloat16"), source)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert weights(model) != weights(learned(tracker(torch.float32), TruncatedBPTT(k1=3, k2=8), source))
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
 
 
 def test_steps_without_targets_are_read_but_not_learned_from() -> None:

@@ -20,6 +20,7 @@ from carousel.cells import Cell
 from carousel.data import Batches
 from carousel.nn import LSTM
 from carousel.tasks.network import as_dtype
+from carousel.tasks.online import Online
 from carousel.tasks.parameters import check_parameters, parameter
 from carousel.training.method import option_names
 
@@ -123,6 +124,13 @@ class SequenceEstimator(BaseEstimator, ABC):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return self._network().to(self.device)
+
+    def _going_on(self) -> Online:
+        """What learns call by call, from the fitted network on; made at the first call."""
+        if "_online" not in vars(self):
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            self._online = Online(self.network_, self._method(schedule="constant"), seed)
+        return self._online
 
     def _method(self, **changed: Any) -> training.Method:
         """The method with its options; `changed` are other defaults than the task's."""

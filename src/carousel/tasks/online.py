@@ -22,7 +22,7 @@ class Online:
         self.lanes: int | None = None
         method.prepare(network, 1, 1)
 
-    def learn(self, batch: Batch, reset: Any) -> float:
+    def learn(self, batch: Batch, reset: Any = False) -> float:
         """One update; the loss before it. Batches with step targets are the next steps of the same lanes.
 
         Raises ValueError for another number of lanes, unless all begin anew.

@@ -8,13 +8,12 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from carousel.data import SequenceBatches, Sequences, as_sequences
 from carousel.tasks.base import Material, SequenceEstimator
-from carousel.tasks.online import Online
 from carousel.tasks.parameters import parameter, redefault
 from carousel.tasks.scaler import Scaler
 from carousel.training import Report
@@ -110,9 +109,6 @@ class SupervisedEstimator(SequenceEstimator):
     def _learn_once(self, X: Any, y: Any, reset: Any) -> None:
         sequences = self._read(X)
         target = self._next_target(y, sequences)
-        if "_online" not in vars(self):
-            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-            self._online = Online(self.network_, self._method(schedule="constant"), seed)
         source = SequenceBatches(
             self._scaled(sequences, np.float32),
             target,
@@ -120,7 +116,7 @@ class SupervisedEstimator(SequenceEstimator):
             shuffle=False,
             step_targets=self._step_targets,
         )
-        self._online.learn(next(source.epoch(0)), reset)
+        self._going_on().learn(next(source.epoch(0)), reset)
 
     def _expect(self, y: Any, sequences: Sequences, classes: Any) -> None:
         """Take from the first targets, or the classes, what later targets must keep to."""
