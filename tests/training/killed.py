@@ -18,10 +18,11 @@ from typing import Any
 
 import torch
 import torch._dynamo
-from problem import batches, summer, timeless
+from problem import batches, material, summer, timeless, tracker
 from safetensors.torch import save_file
 
-from carousel.training import BPTT, Plan, fit
+from carousel.data import StreamBatches
+from carousel.training import BPTT, Plan, TruncatedBPTT, fit
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "adam, warm-up and cosine": ({"schedule": "cosine", "warmup": 5}, {"epochs": 5}),
@@ -33,6 +34,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"optimizer": "rmsprop", "learning_rate": 0.1, "clip_norm": None},
         {"epochs": 30, "patience": 2},
     ),
+    "a stream in pieces": ({"k1": 3, "k2": 8, "schedule": "cosine"}, {"epochs": 3}),
     "half precision, checkpoints now and then": ({"precision": "bfloat16"}, {"epochs": 5, "checkpoint_updates": 5}),
 }
 RUNS = 5
@@ -41,17 +43,26 @@ RUNS = 5
 def train(case: str, checkpoint: Path, told: int) -> None:
     """Train, or go on; a byte goes to `told` after each update; the result is written beside the checkpoint."""
     options, plan = CASES[case]
-    model = summer(dropout=0.3)
     plan = Plan(**{"checkpoint_updates": 1, "checkpoint_seconds": 1e9, **plan}, checkpoint=checkpoint)
-    method = BPTT(**{"learning_rate": 0.02, **options})
+    options = {"learning_rate": 0.02, **options}
     reports = []
-    for report in fit(model, batches(), method, plan, validation=batches(9, seed=1, shuffle=False)):
+    if "k1" in options:
+        model, source, held, method = tracker(), streams(), streams(), TruncatedBPTT(**options)
+    else:
+        held = batches(9, seed=1, shuffle=False)
+        model, source, method = summer(dropout=0.3), batches(), BPTT(**options)
+    for report in fit(model, source, method, plan, validation=held):
         os.write(told, b".")
         reports.append(report)
     save_file(model.state_dict(), checkpoint.with_suffix(".safetensors"))
     checkpoint.with_suffix(".json").write_text(
         json.dumps([reports[-1].stopped, timeless(reports[-1].history)]), encoding="utf-8"
     )
+
+
+def streams() -> StreamBatches:
+    """Two lanes of sequences that begin and end inside batches."""
+    return StreamBatches(*material(), lanes=2, steps=5)
 
 
 def started(case: str, checkpoint: Path) -> tuple[int, int]:

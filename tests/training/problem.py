@@ -7,8 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carousel.data import Batch, SequenceBatches
+from carousel.data import Batch, SequenceBatches, Sequences, as_sequences
+from carousel.nn import LSTM
 from carousel.training import BPTT, METHODS, Method, Plan, Report, fit
+
+LENGTHS = (23, 9, 14, 5, 17)
 
 
 class Summer(nn.Module):
@@ -53,6 +56,38 @@ def weights(model: nn.Module) -> dict[str, bytes]:
 def timeless(history: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
     """A history without the seconds."""
     return [{key: value for key, value in record.items() if key != "seconds"} for record in history]
+
+
+class Tracker(nn.Module):
+    """An answer at every step, whose errors are averaged over the observed ones."""
+
+    def __init__(self, dtype: torch.dtype = torch.float64) -> None:
+        super().__init__()
+        self.lstm = LSTM(2, 4, dtype=dtype)
+        self.line = nn.Linear(4, 1, dtype=dtype)
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.carry(batch, None)[0]
+
+    def carry(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        outputs, state = self.lstm(batch.inputs, state, lengths=batch.lengths, reset=batch.reset)
+        return self.line(outputs)[..., 0], state
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        assert batch.target is not None
+        return (output - batch.target)[batch.mask].square().mean()
+
+
+def tracker(dtype: torch.dtype = torch.float64) -> Tracker:
+    torch.manual_seed(3)
+    return Tracker(dtype)
+
+
+def material(lengths: tuple[int, ...] = LENGTHS) -> tuple[Sequences, list[Any]]:
+    """Sequences, and the running sum of each."""
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=(length, 2)) for length in lengths]
+    return as_sequences(inputs, dtype=np.float64), [np.tanh(values.cumsum(0).sum(1)) for values in inputs]
 
 
 class Scripted(Method, name="scripted"):

@@ -11,6 +11,7 @@ from carousel.data.panel import Panel
 from carousel.data.readers.folder import read_folder
 from carousel.data.readers.labelled import Labelled
 from carousel.data.sequences import Sequences, as_sequences
+from carousel.data.streams import StreamBatches
 from carousel.data.table import Table, as_table
 from carousel.data.windows import Windows, last_windows
 
@@ -25,6 +26,7 @@ __all__ = [
     "Panel",
     "SequenceBatches",
     "Sequences",
+    "StreamBatches",
     "Table",
     "TimeIndex",
     "Windows",

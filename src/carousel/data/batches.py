@@ -29,6 +29,8 @@ class Batch:
     future: (horizon, batch, features), covariates known ahead.
     static: (batch, features).
     weight: (batch,).
+    reset: bool (time, batch), True where a new sequence begins at that step. A batch that has it belongs to a stream:
+        where it is False at the first step, a lane goes on where it stopped in the batch before.
     """
 
     inputs: Tensor
@@ -39,6 +41,19 @@ class Batch:
     future: Tensor | None = None
     static: Tensor | None = None
     weight: Tensor | None = None
+    reset: Tensor | None = None
+
+    @property
+    def step_targets(self) -> bool:
+        """Whether the target has a label, or a row of values, for each step of the inputs."""
+        return self.mask is not None and self.mask.shape == self.inputs.shape[:2]
+
+    def steps(self, start: int, stop: int) -> "Batch":
+        """Return the piece from step `start` to before `stop` of a batch with step targets or none."""
+        cut = {name: getattr(self, name) for name in ("inputs", "target", "mask", "reset")}
+        pieces = {name: None if whole is None else whole[start:stop] for name, whole in cut.items()}
+        lengths = None if self.lengths is None else (self.lengths - start).clamp(0, stop - start)
+        return replace(self, **pieces, lengths=lengths)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Batch":
         """Return the batch on a device, its floating-point tensors in a dtype."""
@@ -176,9 +191,7 @@ class SequenceBatches(IndexedBatches):
             return _picked(self._target, indices), None
         whole = self._labels.flat.dtype.kind == "i"
         labels, _ = self._labels.gather(indices, fill=IGNORED_LABEL if whole else 0)
-        missing = np.isnan(labels)
-        observed = real & ~(missing if labels.ndim == real.ndim else missing.any(axis=-1))
-        return torch.from_numpy(np.where(missing, 0, labels)), torch.from_numpy(observed)
+        return masked_labels(labels, real)
 
     def _column(self, values: Any, what: str) -> NDArray[Any] | None:
         if values is None:
@@ -209,6 +222,13 @@ class Padded:
         taken = self.flat[np.where(real, self._starts[indices] + steps, 0)]
         taken[~real] = fill
         return taken, real
+
+
+def masked_labels(labels: NDArray[Any], real: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
+    """Return labels without NaN, and (time, batch) True where a step is real and has its label."""
+    missing = np.isnan(labels)
+    observed = real & ~(missing if labels.ndim == real.ndim else missing.any(axis=-1))
+    return torch.from_numpy(np.where(missing, 0, labels)), torch.from_numpy(observed)
 
 
 def as_target(values: Any, dtype: Any, what: str) -> NDArray[Any]:

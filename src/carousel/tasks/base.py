@@ -20,6 +20,7 @@ from carousel.cells import Cell
 from carousel.data import Batches
 from carousel.nn import LSTM
 from carousel.tasks.network import as_dtype
+from carousel.tasks.online import Online
 from carousel.tasks.parameters import check_parameters, parameter
 from carousel.training.method import option_names
 
@@ -87,7 +88,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _forget(self) -> None:
-        for name in (*self._learned, "network_", "history_"):
+        for name in (*self._learned, "network_", "history_", "_online"):
             if name in vars(self):
                 delattr(self, name)
 
@@ -96,9 +97,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         self, material: Material, seed: int, checkpoint: str | PathLike[str] | None
     ) -> Generator[training.Report, None, None]:
         """Train a new network and report; what was learned stays when the caller stops early."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = self._network().to(self.device)
+        network = self._new_network(seed)
         reports = training.fit(
             network,
             material.batches,
@@ -120,8 +119,22 @@ class SequenceEstimator(BaseEstimator, ABC):
             reports.close()
             network.eval()
 
-    def _method(self) -> training.Method:
-        options = {"learning_rate": self.learning_rate, **self._method_defaults}
+    def _new_network(self, seed: int) -> Any:
+        """An untrained network on the device; the caller's random numbers are left alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self._network().to(self.device)
+
+    def _going_on(self) -> Online:
+        """What learns call by call, from the fitted network on; made at the first call."""
+        if "_online" not in vars(self):
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            self._online = Online(self.network_, self._method(schedule="constant"), seed)
+        return self._online
+
+    def _method(self, **changed: Any) -> training.Method:
+        """The method with its options; `changed` are other defaults than the task's."""
+        options = {"learning_rate": self.learning_rate, **self._method_defaults, **changed}
         if "optimizer" in (self.method_options or {}):
             options.pop("weight_decay", None)  # meant for the usual optimizer
         known = option_names(training.METHODS[self.method]) if self.method in training.METHODS else []
@@ -173,6 +186,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         """For joblib and copies: the network goes as plain arrays, so that no device comes along."""
         inherited: Any = super().__getstate__()
         state: dict[str, Any] = dict(inherited)
+        state.pop("_online", None)
         if (network := state.pop("network_", None)) is not None:
             state["_weights"] = {name: value.cpu().numpy() for name, value in network.state_dict().items()}
         return state

@@ -1,7 +1,7 @@
 """One class for each series."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
 from carousel.data import Sequences
-from carousel.tasks.labels import check_classes, check_labels, check_sorted, class_weights, encode
+from carousel.tasks.labels import check_classes, check_labels, check_sorted, class_weights, encode, expected_classes
 from carousel.tasks.network import POOLS, SequenceNetwork
 from carousel.tasks.objectives import CrossEntropy
 from carousel.tasks.parameters import parameter, redefault
@@ -43,6 +43,14 @@ class SequenceClassifier(ClassifierMixin, SupervisedEstimator):
         outputs = torch.cat(self._outputs(self._read(X)))
         return outputs.double().softmax(-1).numpy()
 
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """Improve the network once on these series, in memory that does not grow from call to call.
+
+        The first call sets everything up, unless `fit` did: `classes` must then be all labels that will ever come, and
+        inputs are scaled as its own series are. Later calls go on with the same optimizer, at a constant rate.
+        """
+        return self._learn_more(X, y, classes=classes)
+
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """Accuracy, balanced accuracy and macro F1 on series X of the classes y.
 
@@ -60,6 +68,14 @@ class SequenceClassifier(ClassifierMixin, SupervisedEstimator):
         self.classes_ = np.unique(labels)
         check_classes(self.classes_)
         self._class_weights = class_weights(self.class_weight, self.classes_, labels)
+        return encode(labels, self.classes_)
+
+    def _expect(self, y: Any, sequences: Sequences, classes: Any) -> None:
+        self.classes_ = expected_classes(classes, self.class_weight)
+
+    def _next_target(self, y: Any, sequences: Sequences) -> NDArray[np.int64]:
+        labels = check_labels(y)
+        check_length(labels, len(sequences))
         return encode(labels, self.classes_)
 
     def _strata(self, target: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,19 +1,20 @@
 """One class for each step of each series."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from carousel.data import Sequences
-from carousel.tasks.labels import check_classes, check_labels, check_sorted, class_weights, encode
+from carousel.tasks.labels import check_classes, check_labels, check_sorted, class_weights, encode, expected_classes
 from carousel.tasks.network import SequenceNetwork
 from carousel.tasks.objectives import CrossEntropy
 from carousel.tasks.parameters import parameter
 from carousel.tasks.scores import class_scores
 from carousel.tasks.supervised import SupervisedEstimator, check_length
+from carousel.training import METHODS, TruncatedBPTT
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -54,6 +55,21 @@ class SequenceLabeler(SupervisedEstimator):
             encode(labels, self.classes_, f"series {position} of y")
         return self._scores(X, y)
 
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, *, reset: Any = False) -> Self:
+        """Learn from the next steps of streams, one or more at a time, in memory that does not grow.
+
+        X, y: the next steps of each series and their labels; a call goes on where the one before stopped, so the same
+            series come in the same order. reset: True, or one boolean a series, where a series begins anew.
+        The first call sets everything up, unless `fit` did: `classes` must then be all labels that will ever come, and
+        inputs are scaled as its own steps are, so let it have some. Needs method="tbptt", which carries the state.
+        """
+        if not issubclass(METHODS.get(self.method, TruncatedBPTT), TruncatedBPTT):
+            raise ValueError(
+                f"partial_fit carries the state from call to call, which method={self.method!r} does not; "
+                'use method="tbptt"'
+            )
+        return self._learn_more(X, y, classes=classes, reset=reset)
+
     def _scores(self, X: Any, y: Any) -> dict[str, float]:
         sequences = self._read(X)
         truth = _step_labels(y)
@@ -72,6 +88,14 @@ class SequenceLabeler(SupervisedEstimator):
         self.classes_ = np.unique(together)
         check_classes(self.classes_)
         self._class_weights = class_weights(self.class_weight, self.classes_, together)
+        return [encode(own, self.classes_) for own in labels]
+
+    def _expect(self, y: Any, sequences: Sequences, classes: Any) -> None:
+        self.classes_ = expected_classes(classes, self.class_weight)
+
+    def _next_target(self, y: Any, sequences: Sequences) -> list[NDArray[np.int64]]:
+        labels = _step_labels(y)
+        _check_steps(labels, sequences)
         return [encode(own, self.classes_) for own in labels]
 
     def _network(self) -> SequenceNetwork:

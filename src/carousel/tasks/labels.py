@@ -39,6 +39,20 @@ def check_sorted(classes: NDArray[Any]) -> None:
         raise ValueError("classes_ must be at least two different labels in order")
 
 
+def expected_classes(classes: Any, weight: Any) -> NDArray[Any]:
+    """The sorted classes of a classifier that learns call by call.
+
+    Raises ValueError where they are not given, and for weights, which need all labels at once.
+    """
+    if classes is None:
+        raise ValueError("classes must be passed on the first call to partial_fit: all labels that will ever come")
+    if weight is not None:
+        raise ValueError(f"class_weight is {weight!r}; partial_fit sees no label in advance, so it takes None")
+    found = np.unique(check_labels(classes, "classes"))
+    check_classes(found)
+    return found
+
+
 def encode(labels: NDArray[Any], classes: NDArray[Any], what: str = "y") -> NDArray[np.int64]:
     """The position of each label among the sorted classes; ValueError names a label that is not among them."""
     unseen = ~np.isin(labels, classes)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,21 @@ class SequenceNetwork(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Outputs for a batch of inputs (time, batch, features)."""
-        outputs, _ = self.lstm(batch.inputs, lengths=batch.lengths)
+        outputs, _ = self.lstm(batch.inputs, lengths=batch.lengths, reset=batch.reset)
+        return self._answer(outputs, batch)
+
+    def carry(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        """Outputs at each step of a piece of sequences, from the state after the piece before, and the state after."""
+        check_forward(self.lstm)
+        outputs, state = self.lstm(batch.inputs, state, lengths=batch.lengths, reset=batch.reset)
+        return self._answer(outputs, batch), state
+
+    def recent(self, batch: Batch, steps: int) -> Tensor:
+        """Outputs as from `forward`, with a gradient through the last `steps` steps of each sequence alone."""
+        outputs, _ = recent_outputs(self.lstm, batch.inputs, steps, batch.lengths)
+        return self._answer(outputs, batch)
+
+    def _answer(self, outputs: Tensor, batch: Batch) -> Tensor:
         if self.pool is not None:
             outputs = self.pool(outputs, batch.lengths)
         return self.head(self.dropout(outputs))
@@ -71,6 +86,46 @@ class SequenceNetwork(nn.Module):
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """The objective's mean over the batch."""
         return self.objective(output, batch)
+
+
+def check_forward(lstm: LSTM) -> None:
+    """Raise ValueError for an LSTM that also reads from the end, which no piece of a sequence shows."""
+    if lstm.bidirectional:
+        raise ValueError(
+            "truncated backpropagation reads forward, piece by piece; use bidirectional=False, or another method"
+        )
+
+
+def recent_outputs(
+    lstm: LSTM, inputs: Tensor, steps: int, lengths: Tensor | None = None
+) -> tuple[Tensor, tuple[Any, ...]]:
+    """Outputs and last state, with a gradient through the last `steps` steps of each sequence alone.
+
+    What lies before is read without one, up to the same distance from each sequence's own end.
+    """
+    check_forward(lstm)
+    time = len(inputs)
+    if steps >= time:
+        return lstm(inputs, lengths=lengths)
+    if lengths is None:
+        with torch.no_grad():
+            before, state = lstm(inputs[: time - steps])
+        last, state = lstm(inputs[time - steps :], state)
+        return torch.cat([before, last]), state
+    cut = (lengths.to(inputs.device) - steps).clamp_min(0)
+    with torch.no_grad():
+        before, state = lstm(inputs, lengths=cut)
+    ahead = torch.arange(steps, device=inputs.device)[:, None]
+    taken = (cut + ahead).clamp_max(time - 1)
+    last, state = lstm(_at(inputs, taken), state, lengths=lengths.to(cut) - cut)
+    places = torch.arange(time, device=inputs.device)[:, None] - cut
+    inside = ((places >= 0) & (places < steps)).unsqueeze(-1)
+    return torch.where(inside, _at(last, places.clamp(0, steps - 1)), before), state
+
+
+def _at(values: Tensor, steps: Tensor) -> Tensor:
+    """Values (time, batch, width) at these steps (steps, batch) of each sequence."""
+    return values.gather(0, steps.unsqueeze(-1).expand(-1, -1, values.shape[2]))
 
 
 def output_width(lstm: LSTM) -> int:

@@ -1,7 +1,7 @@
 """One number, or several, for each series."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -37,6 +37,14 @@ class SequenceRegressor(RegressorMixin, SupervisedEstimator):
         estimates = self.target_scaler_.undo(outputs)
         return estimates[:, 0] if self.single_output_ else estimates
 
+    def partial_fit(self, X: Any, y: Any) -> Self:
+        """Improve the network once on these series, in memory that does not grow from call to call.
+
+        The first call sets everything up, unless `fit` did: inputs and targets are then scaled as its own are. Later
+        calls go on with the same optimizer, at a constant rate.
+        """
+        return self._learn_more(X, y)
+
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """Mean absolute error, root mean squared error and R2 on series X with the numbers y."""
         predicted = self.predict(X)
@@ -53,6 +61,17 @@ class SequenceRegressor(RegressorMixin, SupervisedEstimator):
     def _fit_target(self, target: NDArray[np.float64], kept: NDArray[np.int64]) -> NDArray[np.float32]:
         self.target_scaler_ = Scaler.of([target[kept]])
         return self.target_scaler_.apply(target).astype(np.float32)
+
+    def _expect(self, y: Any, sequences: Sequences, classes: Any) -> None:
+        self.target_scaler_ = Scaler.of([self._read_target(y, sequences)])
+
+    def _next_target(self, y: Any, sequences: Sequences) -> NDArray[np.float32]:
+        numbers = _numbers(y)
+        check_length(numbers, len(sequences))
+        rows = numbers.reshape(len(numbers), -1)
+        if rows.shape[1] != len(self.target_scaler_.center):
+            raise ValueError(f"y has {rows.shape[1]} numbers a series, but it had {len(self.target_scaler_.center)}")
+        return self.target_scaler_.apply(rows).astype(np.float32)
 
     def _network(self) -> SequenceNetwork:
         outputs = len(self.target_scaler_.center)

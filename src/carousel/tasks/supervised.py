@@ -82,6 +82,50 @@ class SupervisedEstimator(SequenceEstimator):
         validation = self._batches(scaled, target, held, seed) if len(held) else None
         return self._learn(Material(self._batches(scaled, target, kept, seed), validation), seed, checkpoint)
 
+    @final
+    def _learn_more(self, X: Any, y: Any, *, reset: Any = False, classes: Any = None) -> Self:
+        """One update on new series (`partial_fit`); the first one sets everything up, unless `fit` did."""
+        first = not hasattr(self, "network_")
+        try:
+            if first:
+                self._set_up(X, y, classes)
+            elif classes is not None and list(np.unique(classes)) != (before := list(getattr(self, "classes_", ()))):
+                raise ValueError(f"classes are {list(classes)}, but they were {before} before")
+            self._learn_once(X, y, reset)
+        except Exception:
+            if first:
+                self._forget()
+            raise
+        return self
+
+    def _set_up(self, X: Any, y: Any, classes: Any) -> None:
+        """Take what does not change later from the first series, and begin with an untrained network."""
+        seed = self._begin()
+        sequences = self._read_training(X)
+        self.input_scaler_ = Scaler.of(sequences.values)
+        self._expect(y, sequences, classes)
+        self.network_, self.history_ = self._new_network(seed).eval(), []
+
+    def _learn_once(self, X: Any, y: Any, reset: Any) -> None:
+        sequences = self._read(X)
+        target = self._next_target(y, sequences)
+        source = SequenceBatches(
+            self._scaled(sequences, np.float32),
+            target,
+            batch_size=len(sequences),
+            shuffle=False,
+            step_targets=self._step_targets,
+        )
+        self._going_on().learn(next(source.epoch(0)), reset)
+
+    def _expect(self, y: Any, sequences: Sequences, classes: Any) -> None:
+        """Take from the first targets, or the classes, what later targets must keep to."""
+        raise NotImplementedError(f"{type(self).__name__} does not learn call by call")
+
+    def _next_target(self, y: Any, sequences: Sequences) -> Any:
+        """The checked target of more series, as the network learns it."""
+        raise NotImplementedError(f"{type(self).__name__} does not learn call by call")
+
     @abstractmethod
     def _read_target(self, y: Any, sequences: Sequences) -> Any:
         """The checked target: one entry a series."""

@@ -5,6 +5,7 @@ from carousel.training.checkpoint import CheckpointError
 from carousel.training.fit import fit
 from carousel.training.method import METHODS, DivergenceError, Method, Model, method_named
 from carousel.training.plan import Plan, Report
+from carousel.training.truncated import TruncatedBPTT
 from carousel.training.validation import validation_loss
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Model",
     "Plan",
     "Report",
+    "TruncatedBPTT",
     "fit",
     "method_named",
     "validation_loss",

@@ -4,163 +4,68 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
-from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor
 
 from carousel.data import Batch
-from carousel.training.method import DivergenceError, Method, Model, terms, trainable
-from carousel.training.schedule import check_schedule, scheduler
-
-OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSprop}
-PRECISIONS = ("float32", "bfloat16")
+from carousel.training.descent import Descent, as_float
+from carousel.training.method import Method, Model, terms
 
 
 @dataclass(kw_only=True)
-class BPTT(Method, name="bptt"):
+class BPTT(Descent, Method, name="bptt"):
     """Backpropagation through time over whole sequences.
 
-    optimizer: "adam", "adamw", "sgd" or "rmsprop", torch's own; `optimizer_options` go to it (momentum=, betas=, ...).
-    clip_norm: the gradient's 2-norm is scaled down to this; None never clips.
-    schedule: "constant", "cosine", "step" or "one_cycle", with `schedule_options` (see `schedule.py`); `warmup` steps
-        (below 1: that part of all steps) rise linearly before it.
     accumulate: so many batches give one step, the same as one batch of all their sequences; an epoch's last step takes
         what is left.
-    precision: "bfloat16" runs the model under torch.autocast; weights, loss and optimizer stay as they are.
+    The other options are those of `Descent`, which say how a gradient becomes a step.
 
     Raises ValueError or TypeError for an option outside its range.
-    Source: Werbos 1990; clipping by norm: Pascanu, Mikolov and Bengio 2013.
+    Source: Werbos 1990.
     """
 
-    learning_rate: float = 1e-3
-    optimizer: str = "adam"
-    optimizer_options: dict[str, Any] | None = None
-    weight_decay: float = 0.0
-    clip_norm: float | None = 1.0
-    schedule: str = "constant"
-    schedule_options: dict[str, Any] | None = None
-    warmup: float = 0
     accumulate: int = 1
-    precision: str = "float32"
 
-    _parameters: list[nn.Parameter] = field(init=False, repr=False, compare=False)
-    _optimizer: Optimizer = field(init=False, repr=False, compare=False)
-    _scheduler: LambdaLR = field(init=False, repr=False, compare=False)
     _pending_batches: int = field(init=False, repr=False, compare=False, default=0)
     _pending_terms: float = field(init=False, repr=False, compare=False, default=0.0)
-    _gradient_norm: float = field(init=False, repr=False, compare=False, default=0.0)
 
     def __post_init__(self) -> None:
-        for name, lowest in (("learning_rate", 0.0), ("clip_norm", 0.0), ("weight_decay", None), ("warmup", None)):
-            _check_number(name, getattr(self, name), above=lowest)
+        super().__post_init__()
         if self.accumulate < 1 or self.accumulate != int(self.accumulate):
             raise ValueError(f"accumulate is {self.accumulate!r}; it is a whole number of batches, 1 or more")
-        for name, choices in (("optimizer", tuple(OPTIMIZERS)), ("precision", PRECISIONS)):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(choices)}")
-        check_schedule(self.schedule, self.schedule_options or {})
 
     def prepare(self, model: Model, batches: int, epochs: int) -> None:
-        self._parameters = trainable(model)
-        options = {"lr": self.learning_rate, "weight_decay": self.weight_decay, **(self.optimizer_options or {})}
-        self._optimizer = OPTIMIZERS[self.optimizer](self._parameters, **options)
-        steps = epochs * math.ceil(batches / self.accumulate)
-        self._scheduler = scheduler(
-            self._optimizer, self.schedule, self.schedule_options or {}, steps=steps, warmup=self.warmup
-        )
-        self._forget_pending()
+        self._begin(model, epochs * math.ceil(batches / self.accumulate))
 
     def update(self, model: Model, batch: Batch) -> float:
-        loss = self._loss(model, batch)
-        value = loss.item()
-        if not math.isfinite(value):
-            self._forget_pending()
-            raise DivergenceError(f"the loss became {value}; {self._advice()}")
+        with self._precision(batch):
+            output = model(batch)
+        loss = model.loss(as_float(output), batch)
+        value = self._finite(loss)
         share = 1.0 if self.accumulate == 1 else terms(model, batch)
         (loss if share == 1.0 else loss * share).backward()
         self._pending_batches += 1
         self._pending_terms += share
         if self._pending_batches == self.accumulate:
-            self._step()
+            self._step_and_schedule()
         return value
 
     def end_epoch(self, model: Model) -> None:
         if self._pending_batches:
-            self._step()
-
-    def measures(self) -> dict[str, float]:
-        return {"learning_rate": self._optimizer.param_groups[0]["lr"], "gradient_norm": self._gradient_norm}
+            self._step_and_schedule()
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        tensors = {f"gradient.{i}": p.grad for i, p in enumerate(self._parameters) if p.grad is not None}
-        state = self._optimizer.state_dict()
-        values: dict[str, dict[str, Any]] = {}
-        for index, entries in state["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value for key, value in entries.items() if torch.is_tensor(value)}
-            values[str(index)] = {key: value for key, value in entries.items() if not torch.is_tensor(value)}
-        return tensors, {
-            "optimizer": values,
-            "groups": state["param_groups"],
-            "scheduler": {key: value for key, value in self._scheduler.state_dict().items() if key != "lr_lambdas"},
-            "pending": [self._pending_batches, self._pending_terms],
-        }
+        tensors, values = super().state()
+        return tensors, {**values, "pending": [self._pending_batches, self._pending_terms]}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        entries: dict[int, dict[str, Any]] = {int(index): dict(entry) for index, entry in values["optimizer"].items()}
-        for name, tensor in tensors.items():
-            kind, index, *key = name.split(".", 2)
-            parameter = self._parameters[int(index)]
-            if tensor.ndim > 0 and tensor.shape != parameter.shape:
-                raise ValueError(f"'{name}' has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}")
-            if kind == "optimizer":
-                entries[int(index)][key[0]] = tensor
-            else:
-                parameter.grad = tensor.to(parameter.device)
-        self._optimizer.load_state_dict({"state": entries, "param_groups": values["groups"]})
-        self._scheduler.load_state_dict({**values["scheduler"], "lr_lambdas": [None]})
+        super().restore(tensors, values)
         self._pending_batches, self._pending_terms = values["pending"]
 
-    def _loss(self, model: Model, batch: Batch) -> Tensor:
-        if self.precision == "float32":
-            return model.loss(model(batch), batch)
-        with torch.autocast(batch.inputs.device.type, torch.bfloat16):
-            output = model(batch)
-        return model.loss(output.float() if output.dtype == torch.bfloat16 else output, batch)
-
-    def _step(self) -> None:
+    def _step_and_schedule(self) -> None:
         """One optimizer step on the mean gradient of the pending batches."""
-        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
-        if self._pending_terms != 1.0:
-            for gradient in gradients:
-                gradient.div_(max(self._pending_terms, 1e-30))
-        norm = get_total_norm(gradients)
-        self._gradient_norm = norm.item()
-        if not math.isfinite(self._gradient_norm):
-            self._forget_pending()
-            raise DivergenceError(f"the gradient's norm became {self._gradient_norm}; {self._advice()}")
-        if self.clip_norm is not None:
-            clip_grads_with_norm_(self._parameters, self.clip_norm, norm)
-        self._optimizer.step()
+        self._step(self._pending_terms)
         self._scheduler.step()
-        self._forget_pending()
 
-    def _forget_pending(self) -> None:
-        self._optimizer.zero_grad(set_to_none=True)
+    def _forget_gradient(self) -> None:
+        super()._forget_gradient()
         self._pending_batches, self._pending_terms = 0, 0.0
-
-    def _advice(self) -> str:
-        rate = self._optimizer.param_groups[0]["lr"]
-        clip = "clip_norm=1.0, say" if self.clip_norm is None else f"below the present clip_norm={self.clip_norm:g}"
-        return f"lower the learning rate (now {rate:g}) or clip the gradient ({clip})"
-
-
-def _check_number(name: str, value: float | None, *, above: float | None) -> None:
-    """A finite number above a bound, or at least 0 when there is none; None is for `clip_norm` alone."""
-    if value is None and name == "clip_norm":
-        return
-    good = isinstance(value, int | float) and math.isfinite(value) and (value >= 0 if above is None else value > above)
-    if not good:
-        bound = "of at least 0" if above is None else f"above {above:g}"
-        raise ValueError(f"{name} is {value!r}; it is a finite number {bound}")

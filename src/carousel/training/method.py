@@ -23,6 +23,12 @@ class Model(Protocol):
     `model(batch)` is the answer and `loss(output, batch)` a scalar, the mean over the terms of the batch. A term is
     an observed target (`Batch.mask`) where there is a mask, else a sequence; a model whose mean runs over something
     else says over how many in `terms(batch) -> float`, so that losses of unequal batches are added up correctly.
+
+    Truncated backpropagation asks for one of two more. A model that answers at every step offers
+    `carry(batch, state) -> (output, state)`: the answers (time, batch, ...) to a piece of its sequences, and a tuple of
+    tensors from which the next piece goes on; None is the beginning, and `Batch.reset` begins anew in between. A model
+    that answers once a sequence offers `recent(batch, steps) -> output`: its answer, with a gradient that goes back
+    through that many steps at most.
     """
 
     training: bool

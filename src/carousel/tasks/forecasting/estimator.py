@@ -20,6 +20,7 @@ from carousel.tasks.forecasting.conformal import Conformal
 from carousel.tasks.forecasting.forecast import Forecast
 from carousel.tasks.forecasting.history import History
 from carousel.tasks.forecasting.network import NETWORKS, ForecastNetwork, Layout
+from carousel.tasks.forecasting.online import joined, new_windows
 from carousel.tasks.forecasting.options import ForecastParameters
 from carousel.tasks.forecasting.preparation import Preparation
 from carousel.tasks.forecasting.reading import Given, read_history, with_future
@@ -85,6 +86,29 @@ class Forecaster(ForecastParameters):
         _refuse_table(X)
         seed = self._begin()
         return self._fit_history(self._read(y, **given), seed, checkpoint)
+
+    @final
+    def partial_fit(self, y: Any, X: Any = None, **given: Any) -> Self:
+        """Go on learning from the next rows of the series, one or more, in memory that does not grow.
+
+        The first call is `fit`, which takes `given`: season, scale, the linear forecast and the calibration stay as it
+        found them. Each later call improves the network once on every window that ends in the new rows, at a constant
+        rate, and `predict()` goes on from their end. For series without covariates and dates.
+
+        Raises DataError for other series than before.
+        """
+        _refuse_table(X)
+        if not hasattr(self, "network_"):
+            return self.fit(y, **given)
+        history = joined(History.of_plain(self.tail_), self._read(y, **given))
+        shape = self.context_, self.horizon
+        windows = new_windows(history, Preparation.of_plain(self.preparation_), shape, self.batch_size)
+        if windows is not None:
+            online = self._going_on()
+            for batch in windows.epoch(0):
+                online.learn(batch)
+        self.tail_ = history.tail(sum(shape) - 1).plain()
+        return self
 
     def forecast(self, y: Any = None, **given: Any) -> Forecast:
         """Forecast the steps after the ends of series; `predict` in full, with `past`, `future`, `static`, `dates`."""

@@ -13,7 +13,7 @@ from carousel.nn import LSTM, last_output
 from carousel.tasks.forecasting.linear import Map, apply_map
 from carousel.tasks.forecasting.quantiles import MEDIAN, ordered_quantiles, pinball
 from carousel.tasks.forecasting.window import filled, steps_since, window_scale
-from carousel.tasks.network import output_width, weighted_mean
+from carousel.tasks.network import output_width, recent_outputs, weighted_mean
 
 MakeLSTM = Callable[[int], LSTM]
 
@@ -79,6 +79,7 @@ class ForecastNetwork(nn.Module, ABC):
     def __init__(self, make_lstm: MakeLSTM, layout: Layout, dropout: float) -> None:
         super().__init__()
         self.layout = layout
+        self._reach: int | None = None
         self.lstm = make_lstm(layout.inputs)
         self.dropout = nn.Dropout(dropout)
         self.median = layout.levels.index(MEDIAN)
@@ -103,6 +104,20 @@ class ForecastNetwork(nn.Module, ABC):
         values = (values - level) / scale
         found = self.quantiles(values, batch, (level, scale))
         return found * scale.unsqueeze(-1) + level.unsqueeze(-1)
+
+    def recent(self, batch: Batch, steps: int) -> Tensor:
+        """Quantiles as from `forward`, with a gradient through the last `steps` steps of each context alone."""
+        self._reach = steps
+        try:
+            return self(batch)
+        finally:
+            self._reach = None
+
+    def read(self, inputs: Tensor, ahead: int = 0) -> tuple[Tensor, tuple[Any, ...]]:
+        """What the LSTM says about the context, and about `ahead` steps after it, and its last state."""
+        if self._reach is None:
+            return self.lstm(inputs)
+        return recent_outputs(self.lstm, inputs, self._reach + ahead)
 
     @abstractmethod
     def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
@@ -169,7 +184,7 @@ class DirectNetwork(ForecastNetwork):
         self.each_step = StepHead(width, layout.known, layout.outputs)
 
     def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
-        outputs, _ = self.lstm(self.inputs(values, self.rest(batch), batch.static))
+        outputs, _ = self.read(self.inputs(values, self.rest(batch), batch.static))
         last = self.dropout(last_output(outputs, bidirectional=self.lstm.bidirectional))
         base = apply_map(self.base, values)
         together = self.all_steps(last).unflatten(-1, (self.layout.horizon, -1)).transpose(0, 1)
@@ -186,7 +201,7 @@ class SequenceToSequenceNetwork(ForecastNetwork):
         self.head = nn.Linear(output_width(self.decoder), layout.outputs)
 
     def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
-        _, state = self.lstm(self.inputs(values, self.rest(batch), batch.static))
+        _, state = self.read(self.inputs(values, self.rest(batch), batch.static))
         base = apply_map(self.base, values)
         ahead = torch.linspace(0, 1, len(base), device=base.device, dtype=base.dtype)
         known = torch.cat([self.known(base, batch), ahead[:, None, None].expand(-1, base.shape[1], 1)], dim=-1)
@@ -219,7 +234,7 @@ class RecursiveNetwork(ForecastNetwork):
         whole, since = steps_since(values, truth, seen)
         ahead = self._rest(batch, slice(0, -1), seen[:-1], since[:-1])
         rest = torch.cat([self.rest(batch), ahead])
-        outputs, _ = self.lstm(self.inputs(whole[:-1], rest, batch.static))
+        outputs, _ = self.read(self.inputs(whole[:-1], rest, batch.static), len(ahead))
         contexts = whole[:-1].unfold(0, self.layout.context, 1)
         base = apply_map(self.base, contexts.flatten(0, 1).permute(2, 0, 1)).view(contexts.shape[:3])
         return self._answer(outputs[self.layout.read - 1 :], base, self.known(base, batch))

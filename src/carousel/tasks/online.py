@@ -1,0 +1,52 @@
+"""Learning call by call: what stays between two calls of `partial_fit`."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from carousel.data import Batch
+from carousel.training import Method
+from carousel.training.randomness import Randomness
+from carousel.training.validation import placement
+
+
+class Online:
+    """A network, its method with the state of the optimizer and of the streams, and its own random numbers."""
+
+    def __init__(self, network: Any, method: Method, seed: int) -> None:
+        self.network, self.method = network, method
+        self.device, self.dtype = placement(network)
+        self.randomness = Randomness(self.device, seed)
+        self.lanes: int | None = None
+        method.prepare(network, 1, 1)
+
+    def learn(self, batch: Batch, reset: Any = False) -> float:
+        """One update; the loss before it. Batches with step targets are the next steps of the same lanes.
+
+        Raises ValueError for another number of lanes, unless all begin anew.
+        """
+        if batch.step_targets:
+            batch = self._go_on(batch, reset)
+        self.network.train()
+        try:
+            with self.randomness:
+                return self.method.update(self.network, batch.to(self.device, self.dtype))
+        finally:
+            self.network.eval()
+
+    def _go_on(self, batch: Batch, reset: Any) -> Batch:
+        lanes = batch.inputs.shape[1]
+        anew = np.broadcast_to(np.asarray(reset, dtype=bool), lanes)
+        if anew.all():
+            self.method.end_epoch(self.network)
+        elif self.lanes not in (None, lanes):
+            raise ValueError(
+                f"X has {lanes} series, but {self.lanes} are being read; give the same ones in the same order, or "
+                "reset=True to begin anew"
+            )
+        self.lanes = lanes
+        flags = torch.zeros(batch.inputs.shape[:2], dtype=torch.bool)
+        flags[0] = torch.from_numpy(anew.copy())
+        return replace(batch, reset=flags)
