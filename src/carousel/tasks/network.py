@@ -1,16 +1,16 @@
 """The torch modules behind the estimators: an LSTM, a way to pool its outputs, and a linear head."""
 
 import copy
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from carousel.data import Batch
 from carousel.nn import LSTM, last_output
+from carousel.tasks.objectives import Objective, differences
 
 POOLS = ("last", "mean", "max", "attention")
-Objective = Callable[[Tensor, Batch], Tensor]
 
 
 class Pool(nn.Module):
@@ -71,6 +71,21 @@ class SequenceNetwork(nn.Module):
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """The objective's mean over the batch."""
         return self.objective(output, batch)
+
+    def errors(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Answers and wanted values, of one shape, for methods that learn from their differences."""
+        return differences(self.objective, output, batch)
+
+    def advance(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        """Outputs of the next steps (time, batch, outputs) and the state after them; None is the state at the start.
+
+        Raises ValueError for a network that pools its outputs or reads both directions.
+        """
+        if self.pool is not None or self.lstm.bidirectional:
+            what = "reads both directions" if self.lstm.bidirectional else "has one answer a series"
+            raise ValueError(f"the network {what}: no step can be answered before the end")
+        outputs, state = self.lstm(batch.inputs, state, lengths=batch.lengths)
+        return self.head(self.dropout(outputs)), state
 
 
 def output_width(lstm: LSTM) -> int:

@@ -23,6 +23,10 @@ class Model(Protocol):
     `model(batch)` is the answer and `loss(output, batch)` a scalar, the mean over the terms of the batch. A term is
     an observed target (`Batch.mask`) where there is a mask, else a sequence; a model whose mean runs over something
     else says over how many in `terms(batch) -> float`, so that losses of unequal batches are added up correctly.
+
+    Some methods ask for more: `errors(output, batch)`, answers and wanted values of one shape, before any mask, whose
+    squared differences are to fall (DEKF, unless the loss is their mean square); `advance(batch, state)`, the output of
+    the next steps of the same sequences and the state after them, from no state (None) at the start (DEKF with every=).
     """
 
     training: bool
