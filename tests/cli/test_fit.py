@@ -173,3 +173,10 @@ def test_the_help_of_a_task_lists_its_settings(call: Call, task: str) -> None:
     shown = call("fit", task, "--help").stdout
     for option in ("--hidden-size", "--config", "--resume", "--seed", "--method"):
         assert option in shown
+
+
+def test_the_kalman_filter_by_name(call: Call, classes: Path, here: Path) -> None:
+    found = call("fit", "classify", classes, "--method", "dekf", "--set", "method_options.groups=layer", *QUICK)
+    assert found.exit_code == 0, found.stderr
+    history = json.loads((here / "runs" / "classes" / "history.json").read_text(encoding="utf-8"))
+    assert "innovation" in str(history)

@@ -1,7 +1,6 @@
 """The torch modules behind the estimators: an LSTM, a way to pool its outputs, and a linear head."""
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,9 +8,9 @@ from torch import Tensor, nn
 
 from carousel.data import Batch
 from carousel.nn import LSTM, last_output
+from carousel.tasks.objectives import Objective, differences
 
 POOLS = ("last", "mean", "max", "attention")
-Objective = Callable[[Tensor, Batch], Tensor]
 
 
 class Pool(nn.Module):
@@ -68,10 +67,15 @@ class SequenceNetwork(nn.Module):
         return self._answer(outputs, batch)
 
     def carry(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
-        """Outputs at each step of a piece of sequences, from the state after the piece before, and the state after."""
+        """Outputs at each step of a piece of sequences, from the state after the piece before, and the state after.
+
+        Raises ValueError for a network that pools its outputs or reads both directions.
+        """
         check_forward(self.lstm)
+        if self.pool is not None:
+            raise ValueError("the network has one answer a series: no step can be answered before the end")
         outputs, state = self.lstm(batch.inputs, state, lengths=batch.lengths, reset=batch.reset)
-        return self._answer(outputs, batch), state
+        return self.head(self.dropout(outputs)), state
 
     def recent(self, batch: Batch, steps: int) -> Tensor:
         """Outputs as from `forward`, with a gradient through the last `steps` steps of each sequence alone."""
@@ -87,12 +91,16 @@ class SequenceNetwork(nn.Module):
         """The objective's mean over the batch."""
         return self.objective(output, batch)
 
+    def errors(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Answers and wanted values, of one shape, for methods that learn from their differences."""
+        return differences(self.objective, output, batch)
+
 
 def check_forward(lstm: LSTM) -> None:
     """Raise ValueError for an LSTM that also reads from the end, which no piece of a sequence shows."""
     if lstm.bidirectional:
         raise ValueError(
-            "truncated backpropagation reads forward, piece by piece; use bidirectional=False, or another method"
+            "what learns in pieces reads forward, piece by piece; use bidirectional=False, or another method"
         )
 
 

@@ -1,11 +1,15 @@
 """What training lowers: functions of a network's output and a batch, each a mean over the batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from carousel.data import Batch
+
+Objective = Callable[[Tensor, Batch], Tensor]
 
 
 @dataclass(frozen=True)
@@ -41,3 +45,22 @@ def squared_error(output: Tensor, batch: Batch) -> Tensor:
 
 
 REGRESSION = {"squared_error": squared_error, "absolute_error": absolute_error, "huber": huber}
+
+
+def differences(objective: Objective, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Answers and wanted values, of one shape, whose squared differences stand for the objective.
+
+    Numbers are compared as they are; of classes, probabilities with 1 for the true class and 0 for the others, both
+    times the root of the class's weight. Raises ValueError for objectives that are no squared differences.
+    """
+    target = batch.target
+    assert target is not None
+    if objective is squared_error:
+        return output, target
+    if not isinstance(objective, CrossEntropy):
+        name = getattr(objective, "__name__", type(objective).__name__)
+        raise ValueError(f"'{name}' is no squared difference, which this method needs; take loss='squared_error'")
+    codes = target.clamp_min(0)
+    wanted = torch.zeros_like(output).scatter_(-1, codes.unsqueeze(-1), 1.0)
+    root = 1.0 if objective.weights is None else objective.weights.to(output)[codes].sqrt().unsqueeze(-1)
+    return output.softmax(-1) * root, wanted * root

@@ -3,6 +3,7 @@
 from carousel.training.bptt import BPTT
 from carousel.training.checkpoint import CheckpointError
 from carousel.training.fit import fit
+from carousel.training.kalman import DEKF
 from carousel.training.method import METHODS, DivergenceError, Method, Model, method_named
 from carousel.training.plan import Plan, Report
 from carousel.training.truncated import TruncatedBPTT
@@ -10,6 +11,7 @@ from carousel.training.validation import validation_loss
 
 __all__ = [
     "BPTT",
+    "DEKF",
     "METHODS",
     "CheckpointError",
     "DivergenceError",

@@ -126,10 +126,29 @@ class ForecastNetwork(nn.Module, ABC):
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """The mean pinball loss of the observed targets, in units of the base forecast's usual error."""
         assert batch.target is not None
-        _, scale = window_scale(filled(batch.inputs, self.layout), self.layout.window_scaled)
-        unit = (self.spread.unsqueeze(1) * scale).unsqueeze(-1)
-        losses = pinball((batch.target.unsqueeze(-1) - output) / unit, output.new_tensor(self.layout.levels))
+        errors = (batch.target.unsqueeze(-1) - output) / self._unit(batch).unsqueeze(-1)
+        losses = pinball(errors, output.new_tensor(self.layout.levels))
         return weighted_mean(losses, None if batch.mask is None else batch.mask.to(losses))
+
+    def errors(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The median and the target, in units of the base forecast's usual error, where the median is all there is.
+
+        Raises ValueError for a network that learns other quantiles: their loss is no squared difference.
+        """
+        assert batch.target is not None
+        if len(self.layout.levels) > 1:
+            levels = ", ".join(map(str, self.layout.levels))
+            raise ValueError(
+                f"the network learns the quantiles {levels}, whose loss is no squared difference, which this method "
+                "needs; take quantiles=(0.5,)"
+            )
+        unit = self._unit(batch)
+        return output[..., 0] / unit, batch.target / unit
+
+    def _unit(self, batch: Batch) -> Tensor:
+        """The base forecast's usual error (horizon, batch, targets) in the scale of the windows."""
+        _, scale = window_scale(filled(batch.inputs, self.layout), self.layout.window_scaled)
+        return self.spread.unsqueeze(1) * scale
 
     def inputs(self, values: Tensor, rest: Tensor, static: Tensor | None) -> Tensor:
         """What the LSTM reads at the last steps: values, their changes in usual units, `rest` and static features.

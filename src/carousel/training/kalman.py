@@ -1,0 +1,212 @@
+"""The decoupled extended Kalman filter: second-order learning that needs few sequences."""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from carousel.data import Batch
+from carousel.training.filter import KalmanFilter, Noise
+from carousel.training.groups import KEYS, weight_groups
+from carousel.training.measurement import jacobian, measured
+from carousel.training.method import DivergenceError, Method, Model, terms, trainable
+
+MOST_COVARIANCES = 2e8
+
+
+@dataclass(kw_only=True)
+class DEKF(Method, name="dekf"):
+    """The decoupled extended Kalman filter of a model's weights.
+
+    The weights are estimated as a state that hardly changes, from answers that are measured with noise: errors are
+    wanted minus answered values (of classes: one-hot minus probabilities), and derivatives come from backpropagation
+    through time. One batch is one common update of all its sequences (multi-stream).
+
+    groups: weights that share a covariance matrix: "unit" (all weights into one unit), "layer", or "global".
+    initial_covariance: of each weight at the start.
+    measurement_noise, final_measurement_noise: variance of each answer, first and last; small numbers learn fast.
+    process_noise, final_process_noise: variance that each weight gains in an update; it keeps the filter awake.
+        Between first and last both go geometrically (straight where one of them is 0).
+    annealing: updates until the last noise is reached; up to 1, that part of all planned updates.
+    every: update after so many steps, with the state carried on, for models with an answer a step and a method
+        `carry(batch, state) -> (output, state)`; None updates once a batch.
+    reach: steps that derivatives then go back, a multiple of `every`; None: `every`.
+    rows: answers that enter the filter at once; more of one update follow each other, with derivatives at the same
+        weights. For "global" that changes nothing but the memory it takes.
+
+    Raises ValueError or TypeError for an option outside its range, and TypeError for a model with a loss that no
+    errors belong to. A pass backwards is made for each answer, so models with few answers a batch are quickest.
+
+    Source: Puskorius and Feldkamp 1994; Perez-Ortiz, Gers, Eck and Schmidhuber 2003, with their noise as defaults.
+    """
+
+    groups: str = "unit"
+    initial_covariance: float = 100.0
+    measurement_noise: float = 100.0
+    final_measurement_noise: float = 3.0
+    process_noise: float = 1e-2
+    final_process_noise: float = 1e-6
+    annealing: float = 1.0
+    every: int | None = None
+    reach: int | None = None
+    rows: int = 256
+
+    _weights: list[nn.Parameter] = field(init=False, repr=False, compare=False)
+    _filter: KalmanFilter = field(init=False, repr=False, compare=False)
+    _span: float = field(init=False, repr=False, compare=False, default=0.0)
+    _updates: int = field(init=False, repr=False, compare=False, default=0)
+    _innovation: float = field(init=False, repr=False, compare=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        for name in ("initial_covariance", "measurement_noise", "final_measurement_noise", "annealing"):
+            _check_number(name, getattr(self, name), above=True)
+        for name in ("process_noise", "final_process_noise"):
+            _check_number(name, getattr(self, name), above=False)
+        for name in ("every", "reach", "rows"):
+            value = getattr(self, name)
+            if not (isinstance(value, int) and value >= 1) and not (value is None and name != "rows"):
+                raise ValueError(f"{name} is {value!r}; it is a whole number of at least 1")
+        if self.reach is not None and (self.every is None or self.reach % self.every):
+            raise ValueError(f"reach is {self.reach} and every {self.every}; reach is a multiple of every")
+        if self.groups not in KEYS:
+            raise ValueError(f"groups is {self.groups!r}; it can be {', '.join(KEYS)}")
+
+    def prepare(self, model: Model, batches: int, epochs: int) -> None:
+        self._weights = trainable(model)
+        groups = weight_groups(model, self.groups)
+        if (numbers := sum(float(len(group)) ** 2 for group in groups)) > MOST_COVARIANCES:
+            raise ValueError(
+                f"groups={self.groups!r} needs {numbers:.1g} covariances, more than {MOST_COVARIANCES:.0g}; take "
+                "groups='unit' or a smaller network"
+            )
+        device = self._weights[0].device
+        self._filter = KalmanFilter([group.to(device) for group in groups], self.initial_covariance)
+        self._span = self.annealing * (batches * epochs if self.annealing <= 1 else 1)
+        self._updates, self._innovation = 0, 0.0
+
+    def update(self, model: Model, batch: Batch) -> float:
+        before = [weight.detach().clone() for weight in self._weights]
+        try:
+            loss = self._learn(model, model(batch), batch) if self.every is None else self._learn_online(model, batch)
+        except DivergenceError:
+            with torch.no_grad():
+                for weight, old in zip(self._weights, before, strict=True):
+                    weight.copy_(old)
+            raise
+        self._updates += 1
+        return loss
+
+    def measures(self) -> dict[str, float]:
+        noise = self._noise()
+        return {
+            "measurement_noise": noise.measurement,
+            "process_noise": noise.process,
+            "innovation": self._innovation,
+            "trace": self._filter.trace(),
+        }
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors = {f"covariance.{i}": block.covariance for i, block in enumerate(self._filter.blocks)}
+        return tensors, {"updates": self._updates, "innovation": self._innovation}
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        for index, block in enumerate(self._filter.blocks):
+            found = tensors[f"covariance.{index}"]
+            if found.shape != block.covariance.shape or found.dtype != torch.float64:
+                expected = f"float64 {tuple(block.covariance.shape)}"
+                raise ValueError(f"'covariance.{index}' is {found.dtype} {tuple(found.shape)}, not {expected}")
+            block.covariance = found.to(block.covariance.device)
+        self._updates, self._innovation = values["updates"], values["innovation"]
+
+    def _noise(self) -> Noise:
+        progress = min(1.0, self._updates / self._span)
+        return Noise(
+            _between(self.measurement_noise, self.final_measurement_noise, progress),
+            _between(self.process_noise, self.final_process_noise, progress),
+        )
+
+    def _learn(self, model: Model, output: Tensor, batch: Batch) -> float:
+        """One common update from all answers of this output; the loss before it."""
+        loss = model.loss(output, batch).item()
+        if not math.isfinite(loss):
+            raise DivergenceError(f"the loss became {loss}; raise final_measurement_noise, or lower initial_covariance")
+        answers, wanted = measured(model, output, batch)
+        errors = wanted.double() - answers.detach().double()
+        noise = self._noise()
+        change = errors.new_zeros(sum(weight.numel() for weight in self._weights))
+        for at in range(0, len(errors), self.rows):
+            part = slice(at, at + self.rows)
+            slopes = jacobian(answers[part], self._weights)
+            awake = noise if part.stop >= len(errors) else replace(noise, process=0.0)
+            change += self._filter.update(slopes, errors[part] - slopes @ change, awake)
+        if len(errors):
+            self._innovation = errors.square().mean().sqrt().item()
+        self._move(change)
+        return loss
+
+    def _move(self, change: Tensor) -> None:
+        if not torch.isfinite(change).all():
+            raise DivergenceError("a weight is no longer finite; raise final_measurement_noise")
+        at = 0
+        with torch.no_grad():
+            for weight in self._weights:
+                own = change[at : at + weight.numel()].view(weight.shape)
+                weight.copy_(weight.double() + own)
+                at += weight.numel()
+
+    def _learn_online(self, model: Model, batch: Batch) -> float:
+        """An update every few steps; the mean loss, each part's before its update."""
+        carry = getattr(model, "carry", None)
+        if carry is None:
+            raise TypeError(
+                f"every={self.every} carries the state on, but {type(model).__name__} has no method "
+                "carry(batch, state) -> (output, state); leave every out"
+            )
+        every = self.every or len(batch.inputs)
+        starts: deque[tuple[int, Any]] = deque([(0, None)], maxlen=(self.reach or every) // every)
+        total = count = 0.0
+        for start in range(0, len(batch.inputs), every):
+            end = start + every
+            begin, state = starts[0]
+            output, state = carry(steps_of(batch, begin, end), state)
+            starts.append((end, _detached(state)))
+            part = steps_of(batch, start, end)
+            if share := terms(model, part):
+                total += share * self._learn(model, output[start - begin :], part)
+                count += share
+        return total / max(count, 1e-30)
+
+
+def steps_of(batch: Batch, start: int, end: int) -> Batch:
+    """The steps from `start` to `end` of a batch with a target a step. Raises ValueError for another batch."""
+    target = batch.target
+    if target is None or target.shape[:2] != batch.inputs.shape[:2]:
+        raise ValueError("every= needs a target at each step; leave every out for one target a sequence")
+    end = min(end, len(batch.inputs))
+    return replace(
+        batch,
+        inputs=batch.inputs[start:end],
+        target=target[start:end],
+        mask=None if batch.mask is None else batch.mask[start:end],
+        lengths=None if batch.lengths is None else (batch.lengths - start).clamp(0, end - start),
+    )
+
+
+def _detached(state: Any) -> Any:
+    return state.detach() if isinstance(state, Tensor) else tuple(_detached(part) for part in state)
+
+
+def _between(first: float, last: float, progress: float) -> float:
+    """From first to last as progress goes from 0 to 1: geometrically, or straight where one of them is 0."""
+    if first > 0 and last > 0:
+        return first * (last / first) ** progress
+    return first + (last - first) * progress
+
+
+def _check_number(name: str, value: Any, *, above: bool) -> None:
+    good = isinstance(value, int | float) and math.isfinite(value) and (value > 0 if above else value >= 0)
+    if not good:
+        raise ValueError(f"{name} is {value!r}; it is a finite number {'above' if above else 'of at least'} 0")
