@@ -101,9 +101,7 @@ def fresh_norms(
 
 def random_inputs(time: int, sequences: int = SEQUENCES, features: int = FEATURES, seed: int = 0) -> Tensor:
     """Normal noise (time, sequences, features), for nets without data."""
-    return torch.randn(
-        time, sequences, features, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
-    )
+    return torch.randn(time, sequences, features, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def known_nets(names: Sequence[str]) -> list[str]:
@@ -156,9 +154,7 @@ def jacobian_norms(loop: Loop, lags: int | Sequence[int], name: str) -> Gradient
     wanted = range(lags + 1) if isinstance(lags, int) else sorted(set(lags))
     kept = tuple(lag for lag in wanted if 0 <= lag <= time)
     rows = [_of_sequence(loop, row, kept) for row in range(batch)]
-    both = [
-        {path: torch.stack([found[order][path] for found in rows]) for path in rows[0][order]} for order in (0, 1)
-    ]
+    both = [{path: torch.stack([found[order][path] for found in rows]) for path in rows[0][order]} for order in (0, 1)]
     return GradientNorms(name, kept, *both)
 
 

@@ -8,10 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from carousel.nn import LSTM
 from carousel.report.errors import ReportError
 from carousel.report.findings import ActivationMap, GradientFlow, Line, MemoryFindings
+from carousel.report.gradients import PATHS, gradient_norms
 
 MAX_STEPS, MAX_UNITS, MAX_LAGS, MAX_OUTPUTS = 400, 48, 200, 64
+MAX_WIDTH = 128
 GATES = {"input": "input gate i", "forget": "forget gate f", "output": "output gate o"}
 _SUM = "the root mean square, over the units k of the last hidden state h_T, of the norm of"
 
@@ -116,6 +119,7 @@ def _findings(layer: Any, x: Tensor, states: dict[str, Tensor], gradients: tuple
         layer=_layer_name(layer),
         gradients=gradients,
         time=tuple(labels.time[begin:]) if labels.time and len(labels.time) == len(x) else None,
+        jacobians=_jacobians(layer, x),
     )
 
 
@@ -153,6 +157,21 @@ def gradient_flow(layer: Any, x: Tensor) -> tuple[GradientFlow, ...]:
     """
     outputs = _kept_outputs(layer, x)
     return (_flow_to_inputs(layer, x, outputs),) if layer.bidirectional else _flow_by_steps(layer, x, outputs)
+
+
+def _jacobians(layer: Any, x: Tensor) -> tuple[GradientFlow, ...]:
+    """Norms of the last layer's Jacobians by lag; of no layer wider than 128 cells, where they would take long."""
+    if not isinstance(layer, LSTM) or not len(x) or _widest(layer) > MAX_WIDTH:
+        return ()
+    norms = gradient_norms(layer, _batched(x, layer), min(MAX_LAGS, len(x)))
+    return tuple(
+        GradientFlow(path, f"the largest singular value of {PATHS[path]}", norms.middle(path))
+        for path in norms.spectral
+    )
+
+
+def _widest(layer: LSTM) -> int:
+    return max(layer.hidden_size) if isinstance(layer.hidden_size, tuple) else layer.hidden_size
 
 
 def _kept_outputs(layer: Any, x: Tensor) -> list[int]:
