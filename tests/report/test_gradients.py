@@ -6,11 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from carousel.cells import VARIANTS, CellError
+from carousel.cells import VARIANTS, CellError, Gate, find
 from carousel.nn import LSTM
+from carousel.ops import Operands, Weights
 from carousel.report import ReportError, fresh_norms, gradient_norms, random_inputs
-from carousel.report.gradients import elman, jacobian_norms, known_nets, plain_rnn
+from carousel.report.gradients import elman, jacobian_norms, known_nets, plain_rnn, unrolled
 
+WITHOUT_PEEPHOLES: dict[str, dict] = {
+    "lstm1997": {}, "lstm": {}, "coupled": {"input": Gate(), "output": Gate()},
+    "no_input_gate": {"forget": Gate(), "output": Gate()},
+}  # fmt: skip
 OPTIONS = [{"cell": name} for name in VARIANTS]
 OPTIONS += [{"num_layers": 2}, {"proj_size": 2}, {"block": 2, "cell": "lstm1997"}, {"norm": "ba2016"}]
 OPTIONS += [{"bidirectional": True}]
@@ -43,9 +48,8 @@ def test_of_a_stack_the_last_layer_is_followed() -> None:
     stack, x = LSTM(3, 6, num_layers=2, dtype=torch.float64), random_inputs(7, 2, 3)
     below, top = LSTM(3, 6, dtype=torch.float64), LSTM(6, 6, dtype=torch.float64)
     for alone, layer in ((below, "_l0"), (top, "_l1")):
-        alone.load_state_dict({name.replace("_l0", "") + "_l0": value for name, value in {
-            name.replace(layer, "_l0"): value for name, value in stack.state_dict().items() if layer in name
-        }.items()})  # fmt: skip
+        weights = {name: value for name, value in stack.state_dict().items() if layer in name}
+        alone.load_state_dict({name.replace(layer, "_l0"): value for name, value in weights.items()})
     expected = gradient_norms(top, below(x)[0], 5)
     assert torch.equal(gradient_norms(stack, x, 5).spectral["hidden"], expected.spectral["hidden"])
 
@@ -78,6 +82,18 @@ def test_a_linear_rnn_shrinks_by_its_radius() -> None:
 def test_the_carousel_of_1997_is_exactly_one(block: int) -> None:
     lstm = LSTM(3, 8, cell="lstm1997", block=block)
     assert (gradient_norms(lstm, random_inputs(300, 2, 3), 300).spectral["carousel"] == 1).all()
+
+
+@pytest.mark.parametrize("cell", ["lstm1997", "lstm", "coupled", "no_input_gate"])
+def test_with_the_recurrence_cut_the_jacobian_of_the_cell_is_the_carousel(cell: str) -> None:
+    """As the truncated rule of 1997 cuts it: what recurs is given, and has no slope."""
+    plain = find(cell).with_options(**WITHOUT_PEEPHOLES[cell])
+    lstm, x = LSTM(3, 4, cell=plain, dtype=torch.float64), random_inputs(30, 1, 3)
+    with torch.no_grad():
+        given, hidden = lstm.operands(x)[0], lstm.trace(x)[0]["hidden"]
+        gates = given.gates + torch.cat([given.state.hidden.unsqueeze(0), hidden[:-1]]) @ lstm.weight_hh_l0.T
+        cut = jacobian_norms(unrolled(lstm.cell, Operands(gates, given.state, Weights())), 30, "cut")
+    assert torch.allclose(cut.spectral["cell"], gradient_norms(lstm, x, 30).spectral["carousel"], rtol=1e-11, atol=0)
 
 
 def test_the_carousel_is_the_product_of_the_forget_gates() -> None:

@@ -114,6 +114,13 @@ def test_the_network_is_watched_while_it_runs(batch_first: bool) -> None:
     assert network.training
 
 
+def test_jacobians_come_with_it_but_for_wide_layers() -> None:
+    found = look_inside_layer(_lstm(cell="lstm1997"), torch.randn(5, 3, dtype=torch.float64)).jacobians
+    assert [flow.name for flow in found] == ["hidden", "cell", "carousel"]
+    assert list(found[2].values) == [1.0] * 6
+    assert not look_inside_layer(LSTM(2, [3, memory.MAX_WIDTH + 1]), torch.randn(2, 2)).jacobians
+
+
 def test_packed_input_is_unpacked() -> None:
     network, x = Network(_lstm()), torch.randn(5, 1, 3, dtype=torch.float64)
     packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([4]))
