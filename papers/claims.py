@@ -1,7 +1,7 @@
 """expected.json of a paper: what was published, what we measured, and how far a new run may be off.
 
 {"minutes": …, "claims": {NAME: {"says": a sentence, "published": a figure or null, "tag": how sure we are of it,
-"ours": mean, "low": …, "high": …, "seeds": …, "tolerance": …, "small_tolerance": for CI's size, if another}}}
+"ours": mean, "low": …, "high": …, "runs": …, "tolerance": …, "small_tolerance": for CI's size, if another}}}
 
 Tags: V seen in the source, A follows by arithmetic, R measured again by us, M+ and M recalled, M- not shown.
 """
@@ -60,7 +60,7 @@ def write(key: str, found: dict[str, list[float]], seconds: float) -> None:
     page["minutes"] = round(seconds / 60, 2)
     for name, values in found.items():
         page["claims"][name] |= {
-            "ours": fmean(values), "low": min(values), "high": max(values), "seeds": len(values)
+            "ours": fmean(values), "low": min(values), "high": max(values), "runs": len(values)
         }  # fmt: skip
     text = json.dumps(page, indent=2, ensure_ascii=False) + "\n"
     (ROOT / key / "expected.json").write_text(text, encoding="utf-8")

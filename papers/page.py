@@ -11,8 +11,8 @@ RECALLED = {"M": " (as recalled)", "M-": ""}
 INTRODUCTION = """# Papers
 
 Results of the literature, run again with carousel. `make papers` runs them all, and goes on where it was stopped; CI
-runs a small size of each. A figure is the mean over seeds, with the least and the greatest; the published one stands
-beside it where there is one. What was changed against a paper, and why, stands in its README.
+runs a small size of each. A figure is the mean over runs (seeds and nets), with the least and the greatest; what was
+published, or follows by arithmetic, stands beside it. What was changed against a paper, and why, stands in its README.
 
 This page is made by `make docs`; a test holds it current.
 """
@@ -28,10 +28,10 @@ def table(key: str) -> str:
     """The claims of one paper as a table."""
     found = json.loads((ROOT / key / "expected.json").read_text(encoding="utf-8"))
     rows = [
-        f"| {claim['says']} | {_published(claim)} | {_measured(claim)} | {claim['seeds']} |\n"
+        f"| {claim['says']} | {_published(claim)} | {_measured(claim)} | {claim['runs']} |\n"
         for claim in found["claims"].values()
     ]
-    head = "| claim | published | ours | seeds |\n|---|---|---|---|\n"
+    head = "| claim | published or proved | ours | runs |\n|---|---|---|---|\n"
     return f"{head}{''.join(rows)}\n{_minutes(found['minutes'])}\n"
 
 

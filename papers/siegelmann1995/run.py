@@ -87,7 +87,7 @@ def _ring(settings: Settings, way: tuple[str, str], sharpness: float, seed: int)
         return {"refused": str(error)}
     wrong = ((found > ON / 2) != expected.bool()).any(1).nonzero()
     right = int(wrong[0]) if len(wrong) else settings["steps"]
-    return {"right": right, "exact": not len(wrong), "deviation": (found - ON * expected).abs().max().item()}
+    return {"right": right, "exact": not len(wrong), "deviation": (found - ON * expected.double()).abs().max().item()}
 
 
 def finite(settings: Settings, seed: int) -> dict[str, Any]:
@@ -222,6 +222,8 @@ def draw(results: Results, path: Path) -> None:
         right.plot(sharp, steps, color="#0072b2", alpha=0.45, marker="o", markersize=3.5, linewidth=1)
     right.set(xscale="log", yscale="symlog", xlabel="sharpness K of the gates", ylabel="steps until a bit is wrong")
     right.set_xticks([1, 2, 5, 10, 20, 60], ["1", "2", "5", "10", "20", "60"])
+    right.set_yticks([0, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"])
+    right.set_ylim(-0.15, 4000)
     right.minorticks_off()
     right.spines[["top", "right"]].set_visible(False)
     right.grid(color="#d0d7de", linewidth=0.6)

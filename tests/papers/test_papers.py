@@ -27,7 +27,7 @@ def test_each_paper_has_all_its_files(key: str) -> None:
     names = {path.name for path in (ROOT / key).iterdir()}
     assert {"README.md", "experiment.toml", "expected.json", "run.py", "figure.png"} <= names
     assert page.with_table(key) == (ROOT / key / "README.md").read_text(encoding="utf-8"), "stale; run with --write"
-    assert all(claim["seeds"] for claim in claims.expected(key)["claims"].values())
+    assert all(claim["runs"] for claim in claims.expected(key)["claims"].values())
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[E
         "ours": 2.0,
         "low": 1.5,
         "high": 2.5,
-        "seeds": 2,
+        "runs": 2,
         "tolerance": 0.1,
     }
     text = json.dumps({"minutes": 0.1, "claims": {"mean": row}})
@@ -105,7 +105,7 @@ def test_results_become_the_expected_ones_by_write(toy: Any) -> None:
     with pytest.raises(SystemExit):
         main(["toy", "--write"])
     written = claims.expected("toy")["claims"]["mean"]
-    assert (written["ours"], written["low"], written["high"], written["seeds"]) == (2, 1, 3, 3)
+    assert (written["ours"], written["low"], written["high"], written["runs"]) == (2, 1, 3, 3)
     readme = (page.ROOT / "toy" / "README.md").read_text(encoding="utf-8")
     assert "| Parts | 2 (as recalled) | 2 (1 to 3) | 3 |" in readme
     assert (page.ROOT / "toy" / "figure.png").exists()
