@@ -157,20 +157,22 @@ def draw(results: Results, path: Path) -> None:
     """The figure: RNNs that vanish or explode, and carousels, mean and range over seeds."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.2, 3.6), layout="constrained")
+    figure = Figure(figsize=(9.2, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     shades = {0.5: "#9ecae1", 0.9: "#4292c6", 1.0: "#2171b5", 1.1: "#08306b"}
     for radius, colour in shades.items():
-        _line(left, _of(results, f"rnn tanh {radius} "), colour, f"tanh, radius {radius}")
-        _line(left, _of(results, f"rnn sigmoid {radius} "), colour, None, linestyle=(0, (1, 1.5)))
-    left.plot([], [], color="#57606a", linestyle=(0, (1, 1.5)), label="dotted: logistic")
-    _line(left, _of(results, "lstm1997"), "#d55e00", "carousel of 1997", linewidth=2.2)
+        for squash, dashes in (("tanh", "-"), ("identity", (0, (5, 2))), ("sigmoid", (0, (1, 1.5)))):
+            label = f"radius {radius}" if squash == "tanh" else None
+            _line(left, _of(results, f"rnn {squash} {radius} "), colour, label, linestyle=dashes)
+    for dashes, word in (("-", "tanh"), ((0, (5, 2)), "linear"), ((0, (1, 1.5)), "logistic")):
+        left.plot([], [], color="#57606a", linestyle=dashes, label=word)
     greens = ["#c7e9c0", "#a1d99b", "#74c476", "#41ab5d", "#238b45", "#005a32"]
     for bias, colour in enumerate(greens):
         _line(right, _of(results, f"lstm {bias} {RANDOM} "), colour, f"forget bias {bias}")
-    _line(right, _of(results, "lstm1997"), "#d55e00", "carousel of 1997", linewidth=2.2)
-    for panel, title in ((left, "Plain RNN: ∂h_T / ∂h_{T−q}"), (right, "LSTM: ∂c_T / ∂c_{T−q} along the carousel")):
-        _dress(panel, title)
+    for panel in (left, right):
+        _line(panel, _of(results, "lstm1997"), "#d55e00", "carousel of 1997", linewidth=2.2)
+    _dress(left, "Plain RNN: $\\partial h_T / \\partial h_{T-q}$", 150)
+    _dress(right, "LSTM: $\\partial c_T / \\partial c_{T-q}$, recurrence cut", 1000)
     left.set_ylabel("spectral norm")
     figure.savefig(path, dpi=130, metadata={"Software": None})
 
@@ -182,11 +184,12 @@ def _line(panel: Any, rows: Sequence[dict[str, Any]], colour: str, label: str | 
         panel.fill_between(rows[0]["lags"], norms.amin(0), norms.amax(0), color=colour, alpha=0.15, linewidth=0)
 
 
-def _dress(panel: Any, title: str) -> None:
-    panel.set_title(title, loc="left", fontsize=10, fontweight="bold")
+def _dress(panel: Any, title: str, furthest: int) -> None:
+    panel.set_title(title, loc="left", fontsize=10)
     panel.set_yscale("log")
     panel.set_ylim(1e-20, 1e8)
+    panel.set_xlim(-0.02 * furthest, furthest)
     panel.set_xlabel("steps back, q")
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(color="#d0d7de", linewidth=0.6)
-    panel.legend(frameon=False, fontsize=8, loc="center right")
+    panel.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4)

@@ -1,7 +1,6 @@
 """Every paper in its small size, and the ground that they share: resuming, comparing, tables."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,7 +58,6 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[E
         claims=lambda results: {"mean": [row["value"] for row in results.values()]},
         draw=lambda results, path: path.write_text("drawn", encoding="utf-8"),
     )
-    monkeypatch.setitem(sys.modules, "papers.toy.run", code)  # pyright: ignore[reportArgumentType]
     monkeypatch.setattr(Experiment, "code", code)
     for module in (experiment, claims, page):
         monkeypatch.setattr(module, "ROOT", tmp_path)

@@ -1,6 +1,7 @@
 """Jacobian norms by lag, held against torch.autograd.functional.jacobian and closed forms."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +13,11 @@ from carousel.ops import Operands, Weights
 from carousel.report import ReportError, fresh_norms, gradient_norms, random_inputs
 from carousel.report.gradients import elman, jacobian_norms, known_nets, plain_rnn, unrolled
 
-WITHOUT_PEEPHOLES: dict[str, dict] = {
+WITHOUT_PEEPHOLES: dict[str, dict[str, Any]] = {
     "lstm1997": {}, "lstm": {}, "coupled": {"input": Gate(), "output": Gate()},
     "no_input_gate": {"forget": Gate(), "output": Gate()},
 }  # fmt: skip
-OPTIONS = [{"cell": name} for name in VARIANTS]
+OPTIONS: list[dict[str, Any]] = [{"cell": name} for name in VARIANTS]
 OPTIONS += [{"num_layers": 2}, {"proj_size": 2}, {"block": 2, "cell": "lstm1997"}, {"norm": "ba2016"}]
 OPTIONS += [{"bidirectional": True}]
 
@@ -29,12 +30,13 @@ def _oracle(lstm: LSTM, x: Tensor, lag: int) -> tuple[Tensor, Tensor]:
         _, (h_T, c_T, *_) = lstm(x[len(x) - lag :], (h, c, *state[2:]))
         return h_T.flatten(), c_T.flatten()
 
-    (to_h, _), (_, to_c) = torch.autograd.functional.jacobian(last, state[:2])  # pyright: ignore[reportGeneralTypeIssues]
+    jacobian: Any = torch.autograd.functional.jacobian(last, state[:2])
+    (to_h, _), (_, to_c) = jacobian
     return to_h.flatten(1), to_c.flatten(1)
 
 
 @pytest.mark.parametrize("options", [option for option in OPTIONS if not {"num_layers", "bidirectional"} & set(option)])
-def test_norms_are_those_of_the_jacobian(options: dict) -> None:
+def test_norms_are_those_of_the_jacobian(options: dict[str, Any]) -> None:
     lstm, x = LSTM(3, 6, dtype=torch.float64, **options), random_inputs(9, 1, 3)
     found = gradient_norms(lstm, x, (1, 4, 8))
     for at, lag in enumerate(found.lags):
@@ -91,7 +93,7 @@ def test_with_the_recurrence_cut_the_jacobian_of_the_cell_is_the_carousel(cell: 
     lstm, x = LSTM(3, 4, cell=plain, dtype=torch.float64), random_inputs(30, 1, 3)
     with torch.no_grad():
         given, hidden = lstm.operands(x)[0], lstm.trace(x)[0]["hidden"]
-        gates = given.gates + torch.cat([given.state.hidden.unsqueeze(0), hidden[:-1]]) @ lstm.weight_hh_l0.T
+        gates = given.gates + torch.cat([given.state.hidden.unsqueeze(0), hidden[:-1]]) @ lstm.get_parameter("weight_hh_l0").T
         cut = jacobian_norms(unrolled(lstm.cell, Operands(gates, given.state, Weights())), 30, "cut")
     assert torch.allclose(cut.spectral["cell"], gradient_norms(lstm, x, 30).spectral["carousel"], rtol=1e-11, atol=0)
 
@@ -109,8 +111,8 @@ def test_the_carousel_is_the_product_of_the_forget_gates() -> None:
 def test_with_gates_of_biases_alone_the_factor_is_the_forget_gate() -> None:
     lstm = LSTM(3, 4, forget_bias=3.0, dtype=torch.float64)
     with torch.no_grad():
-        lstm.weight_ih_l0.zero_()
-        lstm.weight_hh_l0.zero_()
+        for name in ("weight_ih_l0", "weight_hh_l0"):
+            lstm.get_parameter(name).zero_()
     found = gradient_norms(lstm, random_inputs(50, 2, 3), 50)
     for path in ("carousel", "cell"):
         assert found.factor(path) == pytest.approx(1 / (1 + math.exp(-3)), rel=1e-12)

@@ -102,7 +102,7 @@ def test_long_sequences_and_wide_layers_are_cut() -> None:
 
 def test_a_gate_shared_by_a_block_is_drawn_for_each_of_its_cells() -> None:
     gate = torch.tensor([[0.1, 0.9]])
-    assert memory._per_unit(gate, torch.zeros(1, 6)).tolist()[0] == pytest.approx([0.1, 0.1, 0.1, 0.9, 0.9, 0.9])
+    assert memory.per_cell(gate, torch.zeros(1, 6)).tolist()[0] == pytest.approx([0.1, 0.1, 0.1, 0.9, 0.9, 0.9])
 
 
 @pytest.mark.parametrize("batch_first", [False, True])

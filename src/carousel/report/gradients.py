@@ -73,13 +73,13 @@ def gradient_norms(lstm: LSTM, x: Tensor, lags: int | Sequence[int] = 100, *, na
 
     x is (time, batch, features), in the module's own order of axes with batch_first. `lags` are counted back from the
     last step; an integer means all up to it, and no lag reaches further back than the first step. The module stays as
-    it is: a copy computes in float64.
+    it is: a copy on the processor computes in float64.
 
     Raises ReportError if there is no step or no sequence. Source: Hochreiter 1991; Hochreiter & Schmidhuber 1997.
     """
-    twin = copy.deepcopy(lstm).double().eval()
+    twin = copy.deepcopy(lstm).cpu().double().eval()
     with torch.no_grad():
-        operands = twin.operands(x.detach().to(next(twin.parameters()).device, torch.float64))
+        operands = twin.operands(x.detach().to("cpu", torch.float64))
         loop = unrolled(twin.cell, operands[-2 if twin.bidirectional else -1])
     return jacobian_norms(loop, lags, name or name_of(lstm.cell))
 
@@ -120,7 +120,7 @@ def unrolled(cell: Cell, operands: Operands) -> Loop:
     for _, moment, state in reference.unroll(cell, operands):
         states.append(_joined(state))
         forget = moment.gates["forget"]
-        kept.append(torch.ones_like(state.cell) if forget is None else _per_cell(forget, state.cell))
+        kept.append(torch.ones_like(state.cell) if forget is None else per_cell(forget, state.cell))
     ends = [sum(widths[: k + 1]) for k in range(2)]
     parts = {"hidden": slice(0, ends[0]), "cell": slice(*ends)}
     step = partial(_lstm_step, cell, operands, widths)
@@ -129,9 +129,11 @@ def unrolled(cell: Cell, operands: Operands) -> Loop:
 
 def plain_rnn(rnn: torch.nn.RNN, x: Tensor) -> Loop:
     """The loop of a torch.nn.RNN's first layer over x (time, batch, features): h_t = squash(W x_t + b + R h_{t-1})."""
-    W, R = rnn.weight_ih_l0.detach(), rnn.weight_hh_l0.detach()
-    gates = x @ W.T + (rnn.bias_ih_l0 + rnn.bias_hh_l0).detach() if rnn.bias else x @ W.T
-    return elman(R, gates, rnn.nonlinearity)
+    named = {name: value.detach() for name, value in rnn.named_parameters()}
+    gates = x @ named["weight_ih_l0"].T
+    if rnn.bias:
+        gates = gates + named["bias_ih_l0"] + named["bias_hh_l0"]
+    return elman(named["weight_hh_l0"], gates, rnn.nonlinearity)
 
 
 def elman(R: Tensor, gates: Tensor, squash: str = "tanh") -> Loop:
@@ -206,6 +208,6 @@ def _joined(state: State) -> Tensor:
     return torch.cat([part for part in state if part is not None], dim=1)
 
 
-def _per_cell(gate: Tensor, cells: Tensor) -> Tensor:
+def per_cell(gate: Tensor, cells: Tensor) -> Tensor:
     """A gate that a block of cells shares, once for each of its cells."""
     return gate.repeat_interleave(cells.shape[1] // gate.shape[1], dim=1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from carousel.nn import LSTM
 from carousel.report.errors import ReportError
 from carousel.report.findings import ActivationMap, GradientFlow, Line, MemoryFindings
-from carousel.report.gradients import PATHS, gradient_norms
+from carousel.report.gradients import PATHS, gradient_norms, per_cell
 
 MAX_STEPS, MAX_UNITS, MAX_LAGS, MAX_OUTPUTS = 400, 48, 200, 64
 MAX_WIDTH = 128
@@ -99,10 +99,10 @@ def _directions(layer: Any) -> int:
 def _findings(layer: Any, x: Tensor, states: dict[str, Tensor], gradients: tuple, labels: Labels) -> MemoryFindings:
     begin = max(0, len(x) - MAX_STEPS)
     cell = states["cell"][begin:]
-    forget = _per_unit(states["forget"][begin:], cell) if "forget" in states else None
+    forget = per_cell(states["forget"][begin:], cell) if "forget" in states else None
     units = _units(cell, forget)
     gates = tuple(
-        ActivationMap(title, _rows(_per_unit(states[name][begin:], cell), units))
+        ActivationMap(title, _rows(per_cell(states[name][begin:], cell), units))
         for name, title in GATES.items()
         if name in states
     )
@@ -126,11 +126,6 @@ def _findings(layer: Any, x: Tensor, states: dict[str, Tensor], gradients: tuple
 def _layer_name(layer: Any) -> str:
     place = f"layer {layer.num_layers} of {layer.num_layers}" if layer.num_layers > 1 else "the LSTM layer"
     return f"{place}, forward direction" if layer.bidirectional else place
-
-
-def _per_unit(gate: Tensor, cell: Tensor) -> Tensor:
-    """A gate that a block of cells shares, once for each of its cells."""
-    return gate.repeat_interleave(cell.shape[-1] // gate.shape[-1], dim=-1)
 
 
 def _units(cell: Tensor, forget: Tensor | None) -> list[int]:
