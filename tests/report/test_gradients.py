@@ -93,7 +93,10 @@ def test_with_the_recurrence_cut_the_jacobian_of_the_cell_is_the_carousel(cell: 
     lstm, x = LSTM(3, 4, cell=plain, dtype=torch.float64), random_inputs(30, 1, 3)
     with torch.no_grad():
         given, hidden = lstm.operands(x)[0], lstm.trace(x)[0]["hidden"]
-        gates = given.gates + torch.cat([given.state.hidden.unsqueeze(0), hidden[:-1]]) @ lstm.get_parameter("weight_hh_l0").T
+        gates = (
+            given.gates
+            + torch.cat([given.state.hidden.unsqueeze(0), hidden[:-1]]) @ lstm.get_parameter("weight_hh_l0").T
+        )
         cut = jacobian_norms(unrolled(lstm.cell, Operands(gates, given.state, Weights())), 30, "cut")
     assert torch.allclose(cut.spectral["cell"], gradient_norms(lstm, x, 30).spectral["carousel"], rtol=1e-11, atol=0)
 
