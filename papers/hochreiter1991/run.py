@@ -192,4 +192,4 @@ def _dress(panel: Any, title: str, furthest: int) -> None:
     panel.set_xlabel("steps back, q")
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(color="#d0d7de", linewidth=0.6)
-    panel.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4)
+    panel.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
