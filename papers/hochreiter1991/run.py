@@ -75,7 +75,9 @@ def forwards(R: Tensor, gates: Tensor, squash: str) -> float:
     function, total = reference.SQUASH[squash], 0.0
     h, v = gates.new_zeros(gates.shape[2]), gates.new_ones(gates.shape[2])
     for row in gates[:, 0]:
-        h, v = torch.func.jvp(lambda h, row=row: function(row + R @ h), (h,), (v,))
+        net = (row + R @ h).requires_grad_()
+        (slope,) = torch.autograd.grad(function(net).sum(), net)
+        h, v = function(net).detach(), slope * (R @ v)
         total += math.log(v.norm().item())
         v = v / v.norm()
     return math.exp(total / len(gates))
