@@ -77,7 +77,7 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 papers: install
-	for experiment in papers/*/run.py; do $(BIN)/python $$experiment || exit 1; done
+	OMP_NUM_THREADS=1 $(BIN)/python -m papers
 
 docs: install
 	$(BIN)/python docs/generate.py
@@ -87,4 +87,4 @@ golden: install
 
 clean:
 	rm -rf .venv build dist runs .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find src tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests docs benchmarks papers -name __pycache__ -type d -prune -exec rm -rf {} +

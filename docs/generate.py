@@ -110,7 +110,12 @@ def torch_page() -> str:
     return runpy.run_path(str(DOCS / "torch_table.py"))["page"]()
 
 
-PAGES: dict[str, Callable[[], str]] = {"cells.md": cells_page, "torch.md": torch_page}
+def papers_page() -> str:
+    """The page docs/papers.md, from what each paper's last full run has measured."""
+    return runpy.run_path(str(DOCS.parent / "papers" / "page.py"))["page"]()
+
+
+PAGES: dict[str, Callable[[], str]] = {"cells.md": cells_page, "papers.md": papers_page, "torch.md": torch_page}
 
 
 def main() -> None:

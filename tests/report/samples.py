@@ -62,6 +62,10 @@ def memory(steps: int = 168, units: int = 24) -> report.MemoryFindings:
             ),
         ),
         time=hours(steps),
+        jacobians=(
+            report.GradientFlow("hidden", "the largest singular value of ∂h_T / ∂h_{T-q}", np.exp(-lags / 3)),
+            report.GradientFlow("carousel", "the product of the forget gates", np.exp(-lags / 40)),
+        ),
     )
 
 

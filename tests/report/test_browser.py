@@ -52,7 +52,7 @@ def _outside(view: View) -> list[str]:
 def test_the_page_as_written_draws_everything_offline(chromium: Browser, folder: Path) -> None:
     view = chromium.look(report.write(samples.forecast(), folder / "report.html"))
     plots = len(re.findall(r'<div class="plot[ "]', view.html))
-    assert plots == 14
+    assert plots == 15
     assert re.findall(r'data-drawn="(\d+)"', view.html) == [str(plots)]
     assert (view.errors, _outside(view)) == ([], [])
 

@@ -1,5 +1,6 @@
 """Figures are valid for plotly, say what they show, and keep to the style sheet's colours."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ from carousel.report.class_figures import class_rows, confusion_matrix
 from carousel.report.figures import learning_curves, length_histogram, worst_case
 from carousel.report.findings import ForecastFindings, HorizonError
 from carousel.report.forecast_figures import coverage_by_horizon, error_by_horizon, example_forecast
-from carousel.report.memory_figures import gradient_flow
+from carousel.report.memory_figures import gradient_flow, jacobians
 from carousel.report.page import TEMPLATES
 from carousel.report.plotting import Drawing, text, thinned, times
 from carousel.report.sections import sections
@@ -165,6 +166,17 @@ def test_the_gradient_caption_says_how_far_it_reaches(values: tuple[float, ...],
     assert drawn is not None
     assert words in drawn.caption
     assert gradient_flow(replace(samples.memory(), gradients=())) is None
+
+
+def test_jacobians_are_drawn_down_to_the_precision_of_numbers() -> None:
+    drawn = jacobians(samples.memory())
+    assert drawn is not None
+    hidden, carousel = drawn.figure["data"]
+    assert (hidden["y"][100], hidden["y"][120]) == (pytest.approx(math.exp(-100 / 3)), None)
+    assert None not in carousel["y"]
+    assert [key.label for key in drawn.keys] == ["hidden", "carousel"]
+    assert "product of the forget gates" in drawn.caption
+    assert jacobians(replace(samples.memory(), jacobians=())) is None
 
 
 @pytest.mark.parametrize(("smallest", "step"), [(0.5, "D2"), (1e-3, 1), (1e-14, 3)])

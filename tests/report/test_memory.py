@@ -102,7 +102,7 @@ def test_long_sequences_and_wide_layers_are_cut() -> None:
 
 def test_a_gate_shared_by_a_block_is_drawn_for_each_of_its_cells() -> None:
     gate = torch.tensor([[0.1, 0.9]])
-    assert memory._per_unit(gate, torch.zeros(1, 6)).tolist()[0] == pytest.approx([0.1, 0.1, 0.1, 0.9, 0.9, 0.9])
+    assert memory.per_cell(gate, torch.zeros(1, 6)).tolist()[0] == pytest.approx([0.1, 0.1, 0.1, 0.9, 0.9, 0.9])
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
@@ -112,6 +112,13 @@ def test_the_network_is_watched_while_it_runs(batch_first: bool) -> None:
     found = look_inside(network, lambda: network.lstm(x))
     np.testing.assert_allclose(np.array(found.inputs[2].values, float), x.reshape(5, 3)[:, 2], atol=1e-4)
     assert network.training
+
+
+def test_jacobians_come_with_it_but_for_wide_layers() -> None:
+    found = look_inside_layer(_lstm(cell="lstm1997"), torch.randn(5, 3, dtype=torch.float64)).jacobians
+    assert [flow.name for flow in found] == ["hidden", "cell", "carousel"]
+    assert list(found[2].values) == [1.0] * 6
+    assert not look_inside_layer(LSTM(2, [3, memory.MAX_WIDTH + 1]), torch.randn(2, 2)).jacobians
 
 
 def test_packed_input_is_unpacked() -> None:

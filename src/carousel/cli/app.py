@@ -10,6 +10,7 @@ from carousel.cli.cells import cells
 from carousel.cli.errors import report as report_error
 from carousel.cli.evaluate import evaluate
 from carousel.cli.fit import TaskGroup
+from carousel.cli.gradients import gradients
 from carousel.cli.info import info
 from carousel.cli.predict import predict
 from carousel.cli.report import report
@@ -68,7 +69,7 @@ def start(
         print(context.get_help())
 
 
-for command in (predict, evaluate, report, cells, info):
+for command in (predict, evaluate, report, cells, gradients, info):
     app.command()(command)
 
 

@@ -15,7 +15,7 @@ from carousel.nn.layer import Layer
 from carousel.nn.parameters import LayerShape, LayerWeights, with_options
 from carousel.nn.regularization import Dropout, regularization
 from carousel.nn.state import StateForm, StateTensor, map_state
-from carousel.ops import Choice, Recompute, State, explain
+from carousel.ops import Choice, Operands, Recompute, State, explain
 from carousel.ops.cpu import Stream
 from carousel.ops.shapes import check_recompute
 
@@ -168,6 +168,16 @@ class LSTM(nn.RNNBase):
             {name: torch.stack(steps) for name, steps in layer.trace(operands).items()}
         ))  # fmt: skip
         return traced
+
+    def operands(self, input: Tensor, *, lengths: Tensor | Sequence[int] | None = None) -> list[Operands]:
+        """What the loop of each layer and direction is given for such an input: pre-activations, weights, first state.
+
+        With `carousel.ops` anything can be asked of a loop that no module answers, such as its Jacobians.
+        """
+        ragged, states = self._prepare(input, None, lengths, None)
+        given: list[Operands] = []
+        self._run(ragged, states, watch=lambda layer, operands: given.append(operands.with_gates()))
+        return given
 
     def explain(self, input: Tensor | None = None) -> list[Choice]:
         """Which backend runs the first layer on such an input (or a small one), and why not the others."""

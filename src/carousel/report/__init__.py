@@ -30,6 +30,8 @@ from carousel.report.findings import (
     summarise,
     to_json,
 )
+from carousel.report.gradient_picture import draw_gradient_norms
+from carousel.report.gradients import GradientNorms, fresh_norms, gradient_norms, random_inputs
 from carousel.report.memory import Labels, look_inside, look_inside_layer
 from carousel.report.page import render, write
 from carousel.report.verdict import Verdict, verdict
@@ -45,6 +47,7 @@ __all__ = [
     "ForecastExample",
     "ForecastFindings",
     "GradientFlow",
+    "GradientNorms",
     "HorizonError",
     "Interval",
     "LabelExample",
@@ -61,10 +64,14 @@ __all__ = [
     "Verdict",
     "WorstCase",
     "cell_findings",
+    "draw_gradient_norms",
+    "fresh_norms",
     "from_json",
+    "gradient_norms",
     "learning",
     "look_inside",
     "look_inside_layer",
+    "random_inputs",
     "render",
     "summarise",
     "to_json",

@@ -307,6 +307,7 @@ class MemoryFindings(Record):
     layer: str
     gradients: Row[GradientFlow] = ()
     time: Row[str] | None = None
+    jacobians: Row[GradientFlow] = ()
 
 
 @dataclass(frozen=True)

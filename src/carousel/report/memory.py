@@ -8,10 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from carousel.nn import LSTM
 from carousel.report.errors import ReportError
 from carousel.report.findings import ActivationMap, GradientFlow, Line, MemoryFindings
+from carousel.report.gradients import PATHS, gradient_norms, per_cell
 
 MAX_STEPS, MAX_UNITS, MAX_LAGS, MAX_OUTPUTS = 400, 48, 200, 64
+MAX_WIDTH = 128
 GATES = {"input": "input gate i", "forget": "forget gate f", "output": "output gate o"}
 _SUM = "the root mean square, over the units k of the last hidden state h_T, of the norm of"
 
@@ -96,10 +99,10 @@ def _directions(layer: Any) -> int:
 def _findings(layer: Any, x: Tensor, states: dict[str, Tensor], gradients: tuple, labels: Labels) -> MemoryFindings:
     begin = max(0, len(x) - MAX_STEPS)
     cell = states["cell"][begin:]
-    forget = _per_unit(states["forget"][begin:], cell) if "forget" in states else None
+    forget = per_cell(states["forget"][begin:], cell) if "forget" in states else None
     units = _units(cell, forget)
     gates = tuple(
-        ActivationMap(title, _rows(_per_unit(states[name][begin:], cell), units))
+        ActivationMap(title, _rows(per_cell(states[name][begin:], cell), units))
         for name, title in GATES.items()
         if name in states
     )
@@ -116,17 +119,13 @@ def _findings(layer: Any, x: Tensor, states: dict[str, Tensor], gradients: tuple
         layer=_layer_name(layer),
         gradients=gradients,
         time=tuple(labels.time[begin:]) if labels.time and len(labels.time) == len(x) else None,
+        jacobians=_jacobians(layer, x),
     )
 
 
 def _layer_name(layer: Any) -> str:
     place = f"layer {layer.num_layers} of {layer.num_layers}" if layer.num_layers > 1 else "the LSTM layer"
     return f"{place}, forward direction" if layer.bidirectional else place
-
-
-def _per_unit(gate: Tensor, cell: Tensor) -> Tensor:
-    """A gate that a block of cells shares, once for each of its cells."""
-    return gate.repeat_interleave(cell.shape[-1] // gate.shape[-1], dim=-1)
 
 
 def _units(cell: Tensor, forget: Tensor | None) -> list[int]:
@@ -153,6 +152,21 @@ def gradient_flow(layer: Any, x: Tensor) -> tuple[GradientFlow, ...]:
     """
     outputs = _kept_outputs(layer, x)
     return (_flow_to_inputs(layer, x, outputs),) if layer.bidirectional else _flow_by_steps(layer, x, outputs)
+
+
+def _jacobians(layer: Any, x: Tensor) -> tuple[GradientFlow, ...]:
+    """Norms of the last layer's Jacobians by lag; of no layer wider than 128 cells, where they would take long."""
+    if not isinstance(layer, LSTM) or not len(x) or _widest(layer) > MAX_WIDTH:
+        return ()
+    norms = gradient_norms(layer, _batched(x, layer), min(MAX_LAGS, len(x)))
+    return tuple(
+        GradientFlow(path, f"the largest singular value of {PATHS[path]}", norms.middle(path))
+        for path in norms.spectral
+    )
+
+
+def _widest(layer: LSTM) -> int:
+    return max(layer.hidden_size) if isinstance(layer.hidden_size, tuple) else layer.hidden_size
 
 
 def _kept_outputs(layer: Any, x: Tensor) -> list[int]:

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from carousel.report.figures import row_title
-from carousel.report.findings import ActivationMap, Line, MemoryFindings
+from carousel.report.findings import ActivationMap, GradientFlow, Line, MemoryFindings
 from carousel.report.plotting import SERIES, Drawing, Key, axis, curve, figure, times
 from carousel.report.records import Number, Row
 from carousel.report.wording import counted, percent
@@ -13,7 +13,7 @@ INPUT_HEIGHT, MAP_HEIGHT, GAP = 110, 118, 34
 MARGIN = {"l": 52, "r": 64, "t": 24, "b": 40}
 GATE_SCALE = [[0, "@heat-0"], [0.5, "@heat-1"], [1, "@heat-2"]]
 STATE_SCALE = [[0, "@cold"], [0.5, "@heat-0"], [1, "@warm"]]
-SMALL = 0.01
+SMALL, LOWEST = 0.01, 1e-16
 FEW_DECADES, MANY_DECADES = 2, 5
 
 
@@ -107,23 +107,41 @@ def gradient_flow(found: MemoryFindings) -> Drawing | None:
     """Gradient norms by lag, on a logarithmic scale."""
     if not found.gradients:
         return None
+    first = found.gradients[0]
+    caption = f"{_reach(first.name, first.values)} {_meanings(found.gradients)}"
+    return _by_lag("memory-gradient", "Gradient flow back in time", caption, found.gradients)
+
+
+def jacobians(found: MemoryFindings) -> Drawing | None:
+    """Norms of the last layer's Jacobians by lag, as the papers plot them: vanishing, or constant on the carousel."""
+    if not found.jacobians:
+        return None
+    caption = f"A straight line down is a gradient that vanishes, a flat one is constant. {_meanings(found.jacobians)}"
+    return _by_lag("memory-jacobians", "Jacobians of the last layer", caption, found.jacobians)
+
+
+def _meanings(rows: Row[GradientFlow]) -> str:
+    return " ".join(f"{row.name[0].upper() + row.name[1:]}: {row.meaning}." for row in rows)
+
+
+def _by_lag(name: str, title: str, caption: str, rows: Row[GradientFlow]) -> Drawing:
+    """Curves by lag, their logarithmic scale cut at 1e-16."""
     data, keys = [], []
-    for row, colour in zip(found.gradients, ("@model", "@baseline", *SERIES[2:]), strict=False):
-        values = [value if value else None for value in row.values]
+    for row, colour in zip(rows, ("@model", "@baseline", *SERIES[2:]), strict=False):
+        values = _drawn(row)
         data.append({**curve(range(len(values)), values, row.name, colour), "hovertemplate": "%{y:.3~g}"})
         keys.append(Key(row.name, colour))
-    axes = {
-        "xaxis": axis("steps back from the last"),
-        "yaxis": axis("gradient norm", type="log", **_decades(found)),
-    }
-    meanings = " ".join(f"{row.name[0].upper() + row.name[1:]}: {row.meaning}." for row in found.gradients)
-    caption = f"{_reach(found.gradients[0].name, found.gradients[0].values)} {meanings}"
-    return Drawing("memory-gradient", "Gradient flow back in time", caption, figure(data, 300, **axes), tuple(keys))
+    axes = {"xaxis": axis("steps back from the last"), "yaxis": axis("gradient norm", type="log", **_decades(rows))}
+    return Drawing(name, title, caption, figure(data, 300, **axes), tuple(keys))
 
 
-def _decades(found: MemoryFindings) -> dict[str, Any]:
+def _drawn(row: GradientFlow) -> list[Number]:
+    return [value if value and value > LOWEST else None for value in row.values]
+
+
+def _decades(rows: Row[GradientFlow]) -> dict[str, Any]:
     """Labels at 1, 2, 5 of each decade, at each decade, or at powers of ten further apart, by how many there are."""
-    values = [value for row in found.gradients for value in row.values if value]
+    values = [value for row in rows for value in _drawn(row) if value]
     span = math.log10(max(values) / min(values)) if values else 0.0
     if span > MANY_DECADES:
         return {"dtick": round(span / MANY_DECADES) or 1, "exponentformat": "power"}

@@ -16,7 +16,7 @@ from carousel.report.figures import (
 )
 from carousel.report.findings import Findings
 from carousel.report.forecast_figures import coverage_by_horizon, error_by_horizon, example_forecast, example_keys
-from carousel.report.memory_figures import gradient_flow, inside_the_memory
+from carousel.report.memory_figures import gradient_flow, inside_the_memory, jacobians
 from carousel.report.plotting import Drawing, Key
 from carousel.report.records import Number
 from carousel.report.wording import count, counted, duration, listed, number, percent, share
@@ -211,7 +211,9 @@ def _worst(findings: Findings) -> Iterable[Section]:
 def _memory(findings: Findings) -> Iterable[Section]:
     if findings.memory is not None:
         lead = "What the trained LSTM does with one real sequence, and how far back in time learning can reach."
-        drawings = _drawn(inside_the_memory(findings.memory), gradient_flow(findings.memory))
+        drawings = _drawn(
+            inside_the_memory(findings.memory), gradient_flow(findings.memory), jacobians(findings.memory)
+        )
         yield Section("memory", "Inside the memory", lead, drawings=drawings)
 
 

@@ -24,11 +24,11 @@ class Model(Protocol):
     an observed target (`Batch.mask`) where there is a mask, else a sequence; a model whose mean runs over something
     else says over how many in `terms(batch) -> float`, so that losses of unequal batches are added up correctly.
 
-    Some methods ask for more. Truncated backpropagation asks for one of two, the Kalman filter with every= for the first. A model that answers at every step offers
-    `carry(batch, state) -> (output, state)`: the answers (time, batch, ...) to a piece of its sequences, and a tuple of
-    tensors from which the next piece goes on; None is the beginning, and `Batch.reset` begins anew in between. A model
-    that answers once a sequence offers `recent(batch, steps) -> output`: its answer, with a gradient that goes back
-    through that many steps at most.
+    Some methods ask for more. Truncated backpropagation asks for one of two, the Kalman filter with every= for the
+    first. A model that answers at every step offers `carry(batch, state) -> (output, state)`: the answers (time,
+    batch, ...) to a piece of its sequences, and a tuple of tensors from which the next piece goes on; None is the
+    beginning, and `Batch.reset` begins anew in between. A model that answers once a sequence offers `recent(batch,
+    steps) -> output`: its answer, with a gradient that goes back through that many steps at most.
     `errors(output, batch)` gives answers and wanted values of one shape, before any mask, whose squared differences are
     to fall: the Kalman filter asks for them, unless the loss is their mean square.
     """

@@ -1,0 +1,66 @@
+"""expected.json of a paper: what was published, what we measured, and how far a new run may be off.
+
+{"minutes": …, "claims": {NAME: {"says": a sentence, "published": a figure or null, "tag": how sure we are of it,
+"ours": mean, "low": …, "high": …, "runs": …, "tolerance": …, "small_tolerance": for CI's size, if another}}}
+
+Tags: V seen in the source, A follows by arithmetic, R measured again by us, M+ and M recalled, M- not shown.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+ROOT = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One claim held against what was expected."""
+
+    name: str
+    value: float
+    expected: float | None
+    holds: bool
+
+    def __str__(self) -> str:
+        mark = "ok   " if self.holds else "WRONG"
+        return f"{mark} {self.name}: {self.value:.6g}, expected {self.expected}"
+
+
+def expected(key: str) -> dict[str, Any]:
+    """The paper's expected.json."""
+    return json.loads((ROOT / key / "expected.json").read_text(encoding="utf-8"))
+
+
+def verdicts(key: str, found: dict[str, list[float]], *, small: bool) -> list[Verdict]:
+    """Each claim's mean over seeds beside the expected one.
+
+    Raises ValueError where the run and expected.json do not name the same claims.
+    """
+    claims = expected(key)["claims"]
+    if set(claims) != set(found):
+        odd = ", ".join(sorted(set(claims) ^ set(found)))
+        raise ValueError(f"{key}: only one of run.py and expected.json has {odd}; give both")
+    return [_verdict(name, fmean(values), claims[name], small) for name, values in found.items()]
+
+
+def _verdict(name: str, value: float, claim: dict[str, Any], small: bool) -> Verdict:
+    tolerance = claim.get("small_tolerance", claim["tolerance"]) if small else claim["tolerance"]
+    ours = claim["ours"]
+    holds = ours is not None and math.isfinite(value) and abs(value - ours) <= tolerance
+    return Verdict(name, value, ours, holds)
+
+
+def write(key: str, found: dict[str, list[float]], seconds: float) -> None:
+    """Put these measurements into expected.json in place of the old ones."""
+    page = expected(key)
+    page["minutes"] = round(seconds / 60, 2)
+    for name, values in found.items():
+        page["claims"][name] |= {
+            "ours": fmean(values), "low": min(values), "high": max(values), "runs": len(values)
+        }  # fmt: skip
+    text = json.dumps(page, indent=2, ensure_ascii=False) + "\n"
+    (ROOT / key / "expected.json").write_text(text, encoding="utf-8")
