@@ -36,9 +36,7 @@ def backwards(net: OnlineNet, weights: Tensor, x: Tensor, by_hidden: Tensor, *, 
     return torch.autograd.grad(torch.stack(total).sum(), weights)[0]
 
 
-def moved(
-    net: OnlineNet, W: Tensor, p: Tensor, x: Tensor, state: Tensor, *, cut: bool
-) -> tuple[Tensor, Tensor]:
+def moved(net: OnlineNet, W: Tensor, p: Tensor, x: Tensor, state: Tensor, *, cut: bool) -> tuple[Tensor, Tensor]:
     """h and the state after a step by the reference."""
     seen = state.detach() if cut else state
     source = torch.cat([x, seen[:, net.recurring], torch.ones(1, 1, dtype=x.dtype)], dim=1)
@@ -114,7 +112,9 @@ def test_what_cannot_be_is_refused() -> None:
         OnlineNet(find("lstm").with_options(norm="ba2016"), 3, 4, 1)
     with pytest.raises(ValueError, match="hidden is 0; it is 1 or more"):
         OnlineNet(find("lstm"), 3, 0, 1)
-    with pytest.raises(ValueError, match=r"biased names \['forget'\]; it can name input, candidate, output and readout"):
+    with pytest.raises(
+        ValueError, match=r"biased names \['forget'\]; it can name input, candidate, output and readout"
+    ):
         OnlineNet(find("lstm1997"), 3, 4, 1, biased=("forget",))
     with pytest.raises(ValueError, match="squash is 'softmax'; it can be sigmoid, tanh"):
         OnlineNet(find("lstm1997"), 3, 4, 1, squash="softmax")

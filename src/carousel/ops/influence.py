@@ -18,8 +18,8 @@ INSIDE = ("input", "forget", "candidate")
 class OnlineMoment:
     """One step of several nets, and how it depends on its pre-activations.
 
-    `source` (nets, sources); `gates` and `slopes` by name (nets, units); `by` (nets, hidden) is the slope of c by each of
-    its gates' pre-activations; `keep` that of c by c before; `out` and `out_slope` of squash(c).
+    `source` (nets, sources); `gates` and `slopes` by name (nets, units); `by` (nets, hidden) is the slope of c by each
+    of its gates' pre-activations; `keep` that of c by c before; `out` and `out_slope` of squash(c).
     """
 
     source: Tensor
@@ -107,9 +107,7 @@ class Truncated:
         self.step = step
         inside = [gate for gate in INSIDE if gate in net.rows]
         self.sources = {gate: like.new_zeros(nets, net.hidden, net.sources) for gate in inside}
-        self.peepholes = {
-            gate: like.new_zeros(nets, net.hidden, net.shared(gate)) for gate in inside if gate in step.p
-        }
+        self.peepholes = {gate: like.new_zeros(nets, net.hidden, net.shared(gate)) for gate in inside if gate in step.p}
 
     def tensors(self) -> dict[str, Tensor]:
         """All that is carried from step to step, nets first."""
@@ -153,7 +151,7 @@ class Truncated:
 
 
 class Exact:
-    """Real-time recurrent learning: what every weight of W and p has done to the whole state, (nets, states, weights)."""
+    """Real-time recurrent learning: what each weight of W and p has done to the state, (nets, states, weights)."""
 
     def __init__(self, step: OnlineStep, nets: int) -> None:
         net = step.net

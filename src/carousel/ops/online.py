@@ -1,4 +1,4 @@
-"""What learns step by step: one recurrent layer with a readout, how its weights lie, and the streams that it learns from."""
+"""What learns step by step: one recurrent layer with a readout, how its weights lie, and its streams."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -11,14 +11,16 @@ from torch import Tensor
 from carousel.cells import Cell, layout, name_of
 from carousel.cells.squash import SQUASHES
 
+
 @dataclass(frozen=True)
 class OnlineNet:
     """One recurrent layer and a readout, for learning step by step.
 
-    Every gate reads its sources: the inputs, h of the step before, c where the row says so, with `gates_recur` all gates of
-    the step before (the fully connected hidden layer of 1997; a row with full gate recurrence has them in its gates
-    alone), and a one for the bias. The readout reads h, with `shortcut` the inputs too, and a one; `squash` is its squashing
-    function. `biased` names those that have a bias among input, forget, candidate, output and readout; None for all.
+    Every gate reads its sources: the inputs, h of the step before, c where the row says so, with `gates_recur` all
+    gates of the step before (the fully connected hidden layer of 1997; a row with full gate recurrence has them in its
+    gates alone), and a one for the bias. The readout reads h, with `shortcut` the inputs, and a one; `squash` is its
+    squashing function. `biased` names those that have a bias: of input, forget, candidate, output and readout; None
+    for all.
 
     Raises ValueError for a row with projection or layer norm, and for sizes or names that cannot be.
     """
@@ -78,7 +80,7 @@ class OnlineNet:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, int]]:
-        """The weights of a net, in the order in which they lie: W (rows, sources), p (peepholes, hidden) and the readout."""
+        """The weights of a net in their order: W (rows, sources), p (peepholes, hidden), readout (outputs, read)."""
         return {
             "W": (layout.total(self.rows), self.sources),
             "p": (layout.total(layout.peephole_rows(self.cell)), self.hidden),
@@ -111,7 +113,9 @@ class OnlineNet:
         """Which sources a gate reads."""
         source = self.cell.gate(gate).recurrent
         gates = self.gates_recur or (self.cell.full_gate_recurrence and gate != "candidate")
-        kinds = [source == "hidden"] * self.hidden + [source == "cell"] * self.hidden + [gates] * layout.total(self.sent)
+        kinds = (
+            [source == "hidden"] * self.hidden + [source == "cell"] * self.hidden + [gates] * layout.total(self.sent)
+        )
         return [True] * self.inputs + [kinds[place] for place in self.recurring] + [biased]
 
     def shared(self, gate: str) -> int:
@@ -128,14 +132,14 @@ def refuses(cell: Cell) -> str | None:
 
 
 RESET, TARGET, UPDATE = 1, 2, 4
-"""What happens at a step, to be added up: the state is zero before it, it has a target, what was learned is applied after it."""
+"""What happens at a step, to be added up: its state before is zero, it has a target, what was learned is applied."""
 
 
 class OnlineStream(NamedTuple):
     """Steps of several nets; an axis of one net is shared by all.
 
-    `inputs` are float64 (time, nets, inputs), or int64 (time, nets): the place of the one input that is 1 (none if it is
-    out of range). `targets` float64 (time, nets, outputs), read only where there are some. `flags` uint8 (time, nets).
+    `inputs` are float64 (time, nets, inputs), or int64 (time, nets): the place of the one input that is 1 (none if it
+    is out of range). `targets` float64 (time, nets, outputs), read where there are some. `flags` uint8 (time, nets).
     """
 
     inputs: Tensor
@@ -167,8 +171,15 @@ class OnlineRunner(ABC):
         """A copy of the weights (nets, weights)."""
 
     @abstractmethod
-    def run(self, stream: OnlineStream) -> Tensor:
-        """Learn from a stream; the outputs (time, nets, outputs), each before what is learned at its step."""
+    def set_weights(self, weights: Tensor) -> None:
+        """Go on with these weights (nets, weights)."""
+
+    @abstractmethod
+    def run(self, stream: OnlineStream, *, learn: bool = True) -> Tensor:
+        """Learn from a stream; the outputs (time, nets, outputs), each before what is learned at its step.
+
+        Without `learn` the state moves on and nothing else: begin with a reset before learning again.
+        """
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:

@@ -25,30 +25,34 @@ class ReferenceOnline(OnlineRunner):
     def weights(self) -> Tensor:
         return self._weights.clone()
 
+    def set_weights(self, weights: Tensor) -> None:
+        self._weights.copy_(weights)
+
     def tensors(self) -> dict[str, Tensor]:
         own = {"weights": self._weights, "gradient": self._gradient, "velocity": self._velocity, "state": self._state}
         return own | self._influence.tensors()
 
-    def run(self, stream: OnlineStream) -> Tensor:
+    def run(self, stream: OnlineStream, *, learn: bool = True) -> Tensor:
         time = stream.inputs.shape[0]
         results = self._weights.new_empty(time, self.nets, self.net.outputs)
         for t in range(time):
             flags = stream.flags[t].expand(self.nets)
-            self._forget((flags & RESET) != 0)
+            self._forget((flags & RESET) != 0, learn=learn)
             x = self._inputs(stream.inputs[t])
             moment = self._step(x, self._state)
             read = torch.cat([moment.hidden, *([x] if self.net.shortcut else []), x.new_ones(self.nets, 1)], dim=1)
             y, slope = squashed(self.net.squash, torch.einsum("nor,nr->no", self._parts["readout"], read))
             results[t] = y
-            error = (y - stream.targets[t]) * (1 if self.rule.entropy else slope)
-            self._learn(moment, read, error.masked_fill((flags & TARGET == 0).unsqueeze(1), 0))
-            self._improve((flags & UPDATE) != 0)
+            if learn:
+                error = (y - stream.targets[t]) * (1 if self.rule.entropy else slope)
+                self._learn(moment, read, error.masked_fill((flags & TARGET == 0).unsqueeze(1), 0))
+                self._improve((flags & UPDATE) != 0)
             self._state.copy_(moment.state())
         return results
 
-    def _forget(self, begins: Tensor) -> None:
+    def _forget(self, begins: Tensor, *, learn: bool) -> None:
         """Nothing is left in these nets but their weights and what they were about to learn."""
-        for tensor in (self._state, *self._influence.tensors().values()):
+        for tensor in (self._state, *(self._influence.tensors().values() if learn else ())):
             tensor[begins] = 0
 
     def _inputs(self, inputs: Tensor) -> Tensor:

@@ -1,21 +1,28 @@
 """How it learns: a method improves a model on a batch, and the loop reports after each."""
 
+from carousel.ops.online import OnlineNet
 from carousel.training.bptt import BPTT
 from carousel.training.checkpoint import CheckpointError
 from carousel.training.fit import fit
+from carousel.training.forwards import RTRL, Rule1997
 from carousel.training.method import METHODS, DivergenceError, Method, Model, method_named
+from carousel.training.online import OnlineLearner
 from carousel.training.plan import Plan, Report
 from carousel.training.validation import validation_loss
 
 __all__ = [
     "BPTT",
     "METHODS",
+    "RTRL",
     "CheckpointError",
     "DivergenceError",
     "Method",
     "Model",
+    "OnlineLearner",
+    "OnlineNet",
     "Plan",
     "Report",
+    "Rule1997",
     "fit",
     "method_named",
     "validation_loss",

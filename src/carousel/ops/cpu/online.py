@@ -37,10 +37,13 @@ class CompiledOnline(OnlineRunner):
         packed = self._memory["weights"]
         return packed.transpose(1, 2).reshape(-1, packed.shape[1])[: self.nets].clone()
 
+    def set_weights(self, weights: Tensor) -> None:
+        self._memory["weights"].copy_(self._side_by_side(weights))
+
     def tensors(self) -> dict[str, Tensor]:
         return self._memory
 
-    def run(self, stream: OnlineStream) -> Tensor:
+    def run(self, stream: OnlineStream, *, learn: bool = True) -> Tensor:
         groups, _, lanes = self._memory["weights"].shape
         results = torch.empty(stream.inputs.shape[0], self.nets, self.net.outputs, dtype=torch.float64)
         scratch = torch.empty(groups, self._scratch, lanes, dtype=torch.float64)
@@ -48,7 +51,7 @@ class CompiledOnline(OnlineRunner):
         given = {**self._memory, **self._fixed, **streams, "results": results, "scratch": scratch}
         pointers = [given[name].data_ptr() if name in given else 0 for name in extension.module.ONLINE_POINTERS]
         strides = [number for name in extension.module.ONLINE_STRIDED for number in _strides(streams[name])]
-        sizes = self._sizes(stream)
+        sizes = {**self._sizes(stream), "training": learn}
         numbers = [int(sizes[name]) for name in extension.module.ONLINE_SIZES]
         extension.module.online(row.encode(self.net.cell), numbers, pointers, strides, torch.get_num_threads())
         return results
@@ -61,7 +64,7 @@ class CompiledOnline(OnlineRunner):
             "inputs": net.inputs, "hidden": net.hidden, "outputs": net.outputs,
             "weights": net.weights, "state": net.states, "scratch": self._scratch,
             "influence": self._memory["influence"].shape[1],
-            "squash": list(SQUASHES).index(net.squash), "exact": self.rule.name == "rtrl", "training": True,
+            "squash": list(SQUASHES).index(net.squash), "exact": self.rule.name == "rtrl",
             "entropy": self.rule.entropy, "shortcut": net.shortcut, "gates": gates,
             "symbols": stream.inputs.dtype == torch.int64,
         }  # fmt: skip
