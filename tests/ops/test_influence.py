@@ -11,11 +11,12 @@ from carousel.ops.influence import RULES, OnlineStep, influence
 from carousel.ops.online import OnlineNet
 
 TIME, NETS = 7, 3
+_PEEPS, _ALONE = Gate(peephole="previous"), Gate(recurrent=None)
 CELLS = {
     **VARIANTS,
     "lstm1997 in blocks": find("lstm1997").with_options(block=2),
     "peephole in blocks": find("peephole").with_options(block=2),
-    "peepholes everywhere": Cell(*[Gate(peephole="previous")] * 4, block=2),
+    "peepholes everywhere": Cell(_PEEPS, _PEEPS, _PEEPS, _PEEPS, block=2),
     "input gate alone": Cell(Gate(), Open(), Gate("sigmoid", recurrent=None), Open(), squash="identity"),
 }
 
@@ -90,7 +91,7 @@ def test_gradients_are_those_of_backpropagation(name: str, rule: str, gates_recu
 
 def test_the_rule_of_1997_is_exact_where_nothing_recurs_but_the_cell() -> None:
     torch.manual_seed(0)
-    net = OnlineNet(Cell(*[Gate(recurrent=None)] * 4), 3, 4, 0)
+    net = OnlineNet(Cell(_ALONE, _ALONE, _ALONE, _ALONE), 3, 4, 0)
     weights = torch.randn(NETS, net.weights, dtype=torch.float64) * net.learned()
     x, by_hidden = (torch.randn(TIME, NETS, size, dtype=torch.float64) for size in (3, 4))
     exact, cut = (forwards(net, weights, x, by_hidden, rule) for rule in ("rtrl", "rule1997"))
