@@ -1,5 +1,6 @@
 """Methods that carry gradients forwards in time: the same learning as backpropagation, or cut as in 1997."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 import carousel
 from carousel.cells.variants import VARIANTS
 from carousel.data import Batch
-from carousel.training import BPTT, METHODS, Method, Plan, fit, method_named
+from carousel.training import BPTT, METHODS, RTRL, Method, Plan, Rule1997, fit, method_named
 from tests.training.problem import batches, summer, weights
 
 
@@ -107,3 +108,15 @@ def test_too_much_to_carry_is_refused() -> None:
     model.lstm, model.readout = nn.LSTM(2, 400), nn.Linear(400, 1)
     with pytest.raises(ValueError, match="would carry .* numbers from step to step.*method='rule1997'"):
         list(fit(model, batches(), method_named("rtrl"), Plan(epochs=1)))
+
+
+@pytest.mark.parametrize("kind", [RTRL, Rule1997])
+def test_a_stopped_run_goes_on_to_the_same_bits(kind: type[Method], tmp_path: Path) -> None:
+    whole, stopped, resumed = small(), small(), small()
+    list(fit(whole, batches(), kind(), Plan(epochs=2)))
+    plan = Plan(epochs=2, checkpoint=tmp_path / "checkpoint.safetensors", checkpoint_updates=1)
+    for report in fit(stopped, batches(), kind(), plan):
+        if report.update == 4:
+            break
+    list(fit(resumed, batches(), kind(), plan))
+    assert weights(resumed) == weights(whole)
