@@ -1,10 +1,13 @@
 """How it learns: a method improves a model on a batch, and the loop reports after each."""
 
+from carousel.ops.online import OnlineNet
 from carousel.training.bptt import BPTT
 from carousel.training.checkpoint import CheckpointError
 from carousel.training.fit import fit
+from carousel.training.forwards import RTRL, Rule1997
 from carousel.training.kalman import DEKF
 from carousel.training.method import METHODS, DivergenceError, Method, Model, method_named
+from carousel.training.online import OnlineLearner
 from carousel.training.plan import Plan, Report
 from carousel.training.truncated import TruncatedBPTT
 from carousel.training.validation import validation_loss
@@ -13,12 +16,16 @@ __all__ = [
     "BPTT",
     "DEKF",
     "METHODS",
+    "RTRL",
     "CheckpointError",
     "DivergenceError",
     "Method",
     "Model",
+    "OnlineLearner",
+    "OnlineNet",
     "Plan",
     "Report",
+    "Rule1997",
     "TruncatedBPTT",
     "fit",
     "method_named",

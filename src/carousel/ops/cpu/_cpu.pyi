@@ -19,6 +19,12 @@ STEP_SIZES: tuple[str, ...]
 """What the sizes of such a step are, in order."""
 STREAMED: tuple[str, ...]
 """What a stream calls the weights of a layer."""
+ONLINE_POINTERS: tuple[str, ...]
+"""Every tensor that learning online takes, in order."""
+ONLINE_STRIDED: tuple[str, ...]
+"""Those of them that come as streams: two strides each, of time and net, in numbers."""
+ONLINE_SIZES: tuple[str, ...]
+"""What its sizes and options are, in order."""
 ROWS: list[list[int]]
 """The cells that are compiled as constants; every other one asks while it runs."""
 TARGETS: list[str]
@@ -64,6 +70,14 @@ def step_backward(
     kind: int, cell: Sequence[int], sizes: Sequence[int], pointers: Sequence[int], threads: int, /
 ) -> None:
     """All its gradients."""
+
+def online_width() -> int:
+    """Of how many nets the numbers lie side by side."""
+
+def online(
+    cell: Sequence[int], sizes: Sequence[int], pointers: Sequence[int], strides: Sequence[int], threads: int, /
+) -> None:
+    """All steps of a stream, learning meanwhile; float64."""
 
 def squash(kind: int, squash: int, source: int, to: int, count: int, /) -> None:
     """One squashing function, by its place in `SQUASHES`, of `count` numbers at the address `source`."""

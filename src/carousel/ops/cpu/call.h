@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include "cells.h"
+#include "online_call.h"
 #include "stream_call.h"
 
 namespace carousel {
@@ -60,6 +61,7 @@ struct Target {
     void (*step[kKinds])(const StepCall&);
     void (*step_backward[kKinds])(const StepCall&);
     void (*squash[kKinds])(Squash, const void* from, void* to, int64_t count);
+    void (*online)(const OnlineCall&);  // doubles
 };
 
 }  // namespace carousel

@@ -123,6 +123,7 @@ NB_MODULE(_cpu, module) {
         run(chosen().backward, kind, call_of(cell, sizes, flags, pointers, strides, threads));
     });
     bind_stream(module);
+    bind_online(module);
     module.def("step", [](int kind, const Numbers& cell, const Numbers& sizes, const Numbers& at, int threads) {
         run(chosen().step, kind, step_of(cell, sizes, at, threads));
     });

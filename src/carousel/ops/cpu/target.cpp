@@ -77,11 +77,13 @@ template <class T> void squash_all(Squash kind, const void* from, void* to, int6
     }
 }
 
+void online(const OnlineCall& call);  // online_target.cpp
+
 #define CAROUSEL_TEXT_(name) #name
 #define CAROUSEL_TEXT(name) CAROUSEL_TEXT_(name)
 extern const Target target;
 const Target target{CAROUSEL_TEXT(CAROUSEL_TARGET), {forward<float>, forward<double>}, {backward<float>, backward<double>},
                     {stream<float>, stream<double>}, {step<float>, step<double>},
-                    {step_backward<float>, step_backward<double>}, {squash_all<float>, squash_all<double>}};
+                    {step_backward<float>, step_backward<double>}, {squash_all<float>, squash_all<double>}, online};
 
 }  // namespace carousel::CAROUSEL_TARGET

@@ -1,0 +1,345 @@
+// Learning online: forward, error, the gradient carried forwards in time, and the update, a step at a time in constant memory.
+// Every vector holds one number of each of several independent nets, so that even a net of a few units fills it.
+// The gradient is exact (real-time recurrent learning, Williams & Zipser 1989), or that of 1997, which is cut where it would
+// leave a cell through a gate or the cell's input (Hochreiter & Schmidhuber 1997; Gers, Schraudolph & Schmidhuber 2002).
+#pragma once
+#include "cell.h"
+#include "online_call.h"
+#include "squash.h"
+
+namespace carousel::CAROUSEL_TARGET {
+
+using Net = Vec<double>;
+using NetMask = Bits<double>;
+
+[[gnu::noinline]] inline Net net_squash(Squash kind, Net x) { return squash<double>(kind, x); }
+[[gnu::noinline]] inline Net net_slope(Squash kind, Net y) { return slope<double>(kind, y); }
+
+// Numbers of the nets, side by side.
+struct NetNumbers {
+    double* to = nullptr;
+
+    Net operator[](int64_t at) const { return load(to + at * kNets); }
+    void set(int64_t at, Net value) const { store(to + at * kNets, value); }
+    void add(int64_t at, Net value) const { set(at, (*this)[at] + value); }
+    NetNumbers from(int64_t at) const { return {to + at * kNets}; }
+};
+
+// One vector of nets through all steps of a call.
+//
+// Weights lie in the order W (rows, sources), p (peepholes, cells), readout (outputs, what it reads). Sources are the inputs, h, where
+// R reads it c, where they recur the gates, and a one for the bias; the readout reads h, with a shortcut the inputs, and a one. What
+// does not exist is not `learned`, and zero. The state is h, c and the gates without the candidate.
+class Online {
+public:
+    Online(const OnlineCall& given, int64_t group, int64_t lane)
+        : call(given), row(given.row), layout(given.row, int(given.hidden_size)), first(group * kNets + lane), inputs(int(given.inputs_size)),
+          hidden(int(given.hidden_size)), outputs(int(given.outputs_size)), block(given.row.block) {
+        for (int g = 0; g < kGates; ++g) {
+            sent_at[g] = sent;
+            if (g != kCandidate && learned(row, g)) sent += layout.units[g];
+            reads_cell |= recurrent(row, g) && gate_of(row, g).recurrent == Recurrent::cell;
+        }
+        recurring = hidden + (reads_cell ? hidden : 0) + (call.gates_size ? sent : 0);
+        sources = inputs + recurring + 1, read = hidden + (call.shortcut_size ? inputs : 0) + 1;
+        peepholes_at = layout.rows * sources, readout_at = peepholes_at + layout.peepholes * hidden;
+        states = 2 * hidden + sent;
+        const auto numbers = [&](void* all, int64_t size) { return NetNumbers{all ? static_cast<double*>(all) + group * size * kNets + lane : nullptr}; };
+        weight = numbers(call.weights, call.weights_size), gradient = numbers(call.gradient, call.weights_size);
+        velocity = numbers(call.velocity, call.weights_size), state = numbers(call.state, call.state_size);
+        influence = numbers(call.influence, call.influence_size);
+        rate = numbers(call.rate, 1)[0], momentum = numbers(call.momentum, 1)[0];
+        divide(numbers(call.scratch, call.scratch_size), lane);
+    }
+
+    void run() {
+        for (int64_t t = 0; t < call.time_size; ++t) {
+            flag(t);
+            if (any & kReset) forget();
+            sense(t);
+            forward();
+            answer(t);
+            if (call.training_size) learn(t);
+            pass();
+        }
+    }
+
+private:
+    const OnlineCall& call;
+    const Row& row;
+    const Layout layout;
+    const int64_t first;  // net of the first lane
+    const int inputs, hidden, outputs, block;
+    int sent = 0, sent_at[kGates], recurring, sources, read, states, active_inputs = 0, actives = 0;
+    int64_t peepholes_at, readout_at;
+    bool reads_cell = false;
+    uint8_t any = 0;
+    NetMask reset, target, update;
+    Net rate, momentum;
+    NetNumbers weight, gradient, velocity, state, influence;
+    NetNumbers source, value, slopes, cell, out, out_slope, h, fade, coefficient[kOutput], wrong, carried, answers, error, pre, next;
+    int32_t* active;  // the sources that are not zero: inputs, then all others
+
+    void divide(NetNumbers scratch, int64_t lane) {
+        int64_t at = 0;
+        const auto take = [&](NetNumbers& to, int64_t size) { to = scratch.from(at), at += size; };
+        take(source, sources), take(value, layout.rows), take(slopes, layout.rows), take(pre, layout.rows), take(next, states);
+        take(cell, hidden), take(out, hidden), take(out_slope, hidden), take(h, hidden), take(fade, hidden), take(wrong, hidden), take(carried, hidden);
+        for (NetNumbers& each : coefficient) take(each, hidden);
+        take(answers, outputs), take(error, outputs);
+        active = reinterpret_cast<int32_t*>(scratch.from(at).to - lane);
+        for (int k = 0; k < inputs; ++k) source.set(k, Net{});
+    }
+
+    bool is_open(int g) const { return gate_of(row, g).kind == Kind::open; }
+    bool sees_new_cell(int g) const { return gate_of(row, g).peephole == Peephole::current; }
+    int begin(int g, int unit) const { return g == kCandidate ? unit : unit * block; }
+    int end(int g, int unit) const { return g == kCandidate ? unit + 1 : (unit + 1) * block; }
+    int unit(int g, int v) const { return g == kCandidate ? v : v / block; }
+    int64_t peephole(int g, int v) const { return peepholes_at + int64_t(layout.peephole[g]) * hidden + v; }
+    int place(int recurrent_source) const { return recurrent_source < hidden || reads_cell ? recurrent_source : recurrent_source + hidden; }
+    Net old_cell(int v) const { return state[hidden + v]; }
+    template <class Do> void each_net(Do what) const {
+        for (int lane = 0; lane < kLanes<double>; ++lane)
+            if (first + lane < call.nets_size) what(lane, first + lane);
+    }
+
+    void flag(int64_t t) {
+        any = 0, reset = target = update = NetMask{};
+        each_net([&](int lane, int64_t net) {
+            const uint8_t now = static_cast<const uint8_t*>(call.flags)[t * call.flags_stride.time + net * call.flags_stride.net];
+            any |= now;
+            reset[lane] = now & kReset ? -1 : 0, target[lane] = now & kTarget ? -1 : 0, update[lane] = now & kUpdate ? -1 : 0;
+        });
+    }
+    void forget() {
+        for (int s = 0; s < states; ++s) state.set(s, reset ? Net{} : state[s]);
+        for (int64_t n = 0; call.training_size && n < call.influence_size; ++n) influence.set(n, reset ? Net{} : influence[n]);
+    }
+
+    void sense(int64_t t) {
+        active_inputs = 0;
+        if (call.symbols_size) sense_symbols(t);
+        else sense_numbers(t);
+        actives = active_inputs;
+        for (int y = 0; y < recurring; ++y) source.set(inputs + y, state[place(y)]);
+        source.set(sources - 1, broadcast(1.0));
+        for (int k = inputs; k < sources; ++k) active[actives++] = k;
+    }
+    void sense_symbols(int64_t t) {
+        each_net([&](int lane, int64_t net) {
+            const int64_t symbol = static_cast<const int64_t*>(call.inputs)[t * call.inputs_stride.time + net * call.inputs_stride.net];
+            if (symbol < 0 || symbol >= inputs) return;
+            bool known = false;
+            for (int n = 0; n < active_inputs; ++n) known |= active[n] == symbol;
+            if (!known) active[active_inputs++] = int32_t(symbol);
+            source.to[symbol * kNets + lane] = 1;
+        });
+    }
+    void sense_numbers(int64_t t) {
+        const double* from[kLanes<double>] = {};
+        each_net([&](int lane, int64_t net) {
+            from[lane] = static_cast<const double*>(call.inputs) + t * call.inputs_stride.time + net * call.inputs_stride.net;
+        });
+        for (int k = 0; k < inputs; ++k) {
+            Net x{};
+            bool some = false;
+            for (int lane = 0; lane < kLanes<double>; ++lane)
+                if (from[lane]) x[lane] = from[lane][k], some |= from[lane][k] != 0;
+            if (!some) continue;
+            source.set(k, x);
+            active[active_inputs++] = k;
+        }
+    }
+
+    Net preactivation(int g, int u) const {
+        const NetNumbers weights = weight.from(int64_t(layout.rows_at[g] + u) * sources);
+        Net sum{}, other{};
+        int n = 0;
+        for (; n + 1 < actives; n += 2) {
+            sum += weights[active[n]] * source[active[n]];
+            other += weights[active[n + 1]] * source[active[n + 1]];
+        }
+        if (n < actives) sum += weights[active[n]] * source[active[n]];
+        for (int v = begin(g, u); peeps(row, g) && v < end(g, u); ++v) sum += weight[peephole(g, v)] * (sees_new_cell(g) ? cell[v] : old_cell(v));
+        return sum + other;
+    }
+    void activate(int g) {
+        for (int u = 0; learned(row, g) && u < layout.units[g]; ++u) {
+            const Net y = net_squash(gate_of(row, g).squash, preactivation(g, u));
+            value.set(layout.rows_at[g] + u, y);
+            slopes.set(layout.rows_at[g] + u, net_slope(gate_of(row, g).squash, y));
+        }
+    }
+    Net gate(int g, int v) const { return learned(row, g) ? value[layout.rows_at[g] + unit(g, v)] : broadcast(1.0); }
+    Net gate_slope(int g, int v) const { return learned(row, g) ? slopes[layout.rows_at[g] + unit(g, v)] : Net{}; }
+
+    void forward() {
+        activate(kInput), activate(kForget), activate(kCandidate);
+        for (int v = 0; v < hidden; ++v) integrate(v);
+        activate(kOutput);
+        for (int v = 0; v < hidden; ++v) h.set(v, gate(kOutput, v) * out[v]);
+    }
+    // c_t of one cell, and how it depends on the pre-activations of its gates.
+    void integrate(int v) {
+        const Net one = broadcast(1.0), old = old_cell(v), z = gate(kCandidate, v);
+        Net i = gate(kInput, v), f = gate(kForget, v), by_input = z, by_forget = old;
+        if (row.input.kind == Kind::complement) i = one - f, by_forget = old - z;
+        if (row.forget.kind == Kind::complement) f = one - i, by_input = z - old;
+        const Net c = f * old + i * z, y = net_squash(row.squash, c);
+        cell.set(v, c), out.set(v, y), out_slope.set(v, net_slope(row.squash, y)), fade.set(v, f);
+        coefficient[kInput].set(v, by_input * gate_slope(kInput, v));
+        coefficient[kForget].set(v, by_forget * gate_slope(kForget, v));
+        coefficient[kCandidate].set(v, i * gate_slope(kCandidate, v));
+    }
+
+    void answer(int64_t t) {
+        double* to = static_cast<double*>(call.results) + t * call.nets_size * outputs;
+        for (int o = 0; o < outputs; ++o) {
+            const NetNumbers weights = weight.from(readout_at + int64_t(o) * read);
+            Net sum = weights[read - 1];
+            for (int v = 0; v < hidden; ++v) sum += weights[v] * h[v];
+            for (int n = 0; call.shortcut_size && n < active_inputs; ++n) sum += weights[hidden + active[n]] * source[active[n]];
+            const Net y = net_squash(Squash(call.squash_size), sum);
+            answers.set(o, y);
+            each_net([&](int lane, int64_t net) { to[net * outputs + o] = y[lane]; });
+        }
+    }
+
+    void learn(int64_t t) {
+        if (any & kTarget) judge(t);
+        if (call.exact_size) learn_exactly();
+        else learn_truncated();
+        if (any & kUpdate) improve();
+    }
+    // Errors, the readout's gradient, and what comes back to h.
+    void judge(int64_t t) {
+        for (int v = 0; v < hidden; ++v) wrong.set(v, Net{});
+        for (int o = 0; o < outputs; ++o) {
+            Net wanted{};
+            each_net([&](int lane, int64_t net) {
+                wanted[lane] = static_cast<const double*>(call.targets)[t * call.targets_stride.time + net * call.targets_stride.net + o];
+            });
+            const Net y = answers[o], e = call.entropy_size ? y - wanted : (y - wanted) * net_slope(Squash(call.squash_size), y);
+            descend(o, target ? e : Net{});
+        }
+    }
+    void descend(int o, Net e) {
+        const NetNumbers weights = weight.from(readout_at + int64_t(o) * read), to = gradient.from(readout_at + int64_t(o) * read);
+        for (int v = 0; v < hidden; ++v) {
+            wrong.add(v, e * weights[v]);
+            to.add(v, e * h[v]);
+        }
+        for (int n = 0; call.shortcut_size && n < active_inputs; ++n) to.add(hidden + active[n], e * source[active[n]]);
+        to.add(read - 1, e);
+    }
+
+    // The influence of a gate's weights on the cells: (cells, sources) for each of i, f and z, then (cells, block) of their peepholes.
+    void learn_truncated() {
+        if (any & kTarget)
+            for (int v = 0; v < hidden; ++v) carried.set(v, wrong[v] * gate(kOutput, v) * out_slope[v]);
+        int64_t at = 0;
+        for (int g = 0; g < kOutput; ++g)
+            for (int v = 0; learned(row, g) && v < hidden; ++v, at += sources) follow(influence.from(at), g, v);
+        for (int g = 0; g < kOutput; ++g)
+            for (int v = 0; peeps(row, g) && v < hidden; ++v, at += block) follow_peepholes(influence.from(at), g, v);
+        if (any & kTarget && learned(row, kOutput))
+            for (int u = 0; u < layout.units[kOutput]; ++u) open_output(u);
+    }
+    void follow(NetNumbers of, int g, int v) {
+        const Net by = coefficient[g][v];
+        if (is_open(kForget)) {
+            for (int n = 0; n < actives; ++n) of.add(active[n], by * source[active[n]]);
+        } else {
+            const Net keeps = fade[v];
+            for (int k = 0; k < sources; ++k) of.set(k, keeps * of[k] + by * source[k]);
+        }
+        if (!(any & kTarget)) return;
+        const Net e = carried[v];
+        const NetNumbers to = gradient.from(int64_t(layout.rows_at[g] + unit(g, v)) * sources);
+        for (int k = 0; k < sources; ++k) to.add(k, e * of[k]);
+    }
+    void follow_peepholes(NetNumbers of, int g, int v) {
+        const int from = begin(g, unit(g, v)), to = end(g, unit(g, v));
+        for (int seen = from; seen < to; ++seen) {
+            of.set(seen - from, fade[v] * of[seen - from] + coefficient[g][v] * old_cell(seen));
+            if (any & kTarget) gradient.add(peephole(g, seen), carried[v] * of[seen - from]);
+        }
+    }
+    void open_output(int u) {
+        const int r = layout.rows_at[kOutput] + u;
+        Net e{};
+        for (int v = begin(kOutput, u); v < end(kOutput, u); ++v) e += wrong[v] * out[v];
+        e *= slopes[r];
+        for (int n = 0; n < actives; ++n) gradient.add(int64_t(r) * sources + active[n], e * source[active[n]]);
+        for (int v = begin(kOutput, u); peeps(row, kOutput) && v < end(kOutput, u); ++v)
+            gradient.add(peephole(kOutput, v), e * (sees_new_cell(kOutput) ? cell[v] : old_cell(v)));
+    }
+
+    // The influence of every weight on the whole state: (weights of W and p, states).
+    void learn_exactly() {
+        const double* is_learned = static_cast<const double*>(call.learned);
+        for (int r = 0; r < layout.rows; ++r)
+            for (int k = 0; k < sources; ++k)
+                if (const int64_t n = int64_t(r) * sources + k; is_learned[n] != 0) spread(n, r, source[k]);
+        for (int g = 0; g < kGates; ++g)
+            for (int v = 0; peeps(row, g) && v < hidden; ++v)
+                if (is_learned[peephole(g, v)] != 0)
+                    spread(peephole(g, v), layout.rows_at[g] + unit(g, v), sees_new_cell(g) ? cell[v] : old_cell(v));
+    }
+    // One weight, which `direct` brings into row r at this step.
+    void spread(int64_t n, int r, Net direct) {
+        const NetNumbers before = influence.from(n * states);
+        for (int g = 0; g < kGates; ++g)
+            for (int u = 0; learned(row, g) && u < layout.units[g]; ++u) pre.set(layout.rows_at[g] + u, recurs(before, g, u));
+        pre.add(r, direct);
+        const auto by = [&](int g, int v) { return learned(row, g) ? coefficient[g][v] * pre[layout.rows_at[g] + unit(g, v)] : Net{}; };
+        for (int v = 0; v < hidden; ++v) next.set(hidden + v, fade[v] * before[hidden + v] + by(kInput, v) + by(kForget, v) + by(kCandidate, v));
+        for (int v = 0; peeps(row, kOutput) && sees_new_cell(kOutput) && v < hidden; ++v)
+            pre.add(layout.rows_at[kOutput] + unit(kOutput, v), weight[peephole(kOutput, v)] * next[hidden + v]);
+        for (int g = 0; g < kGates; ++g)
+            for (int u = 0; g != kCandidate && learned(row, g) && u < layout.units[g]; ++u)
+                next.set(2 * hidden + sent_at[g] + u, slopes[layout.rows_at[g] + u] * pre[layout.rows_at[g] + u]);
+        Net sum{};
+        for (int v = 0; v < hidden; ++v) {
+            Net moved = gate(kOutput, v) * out_slope[v] * next[hidden + v];
+            if (learned(row, kOutput)) moved += out[v] * next[2 * hidden + sent_at[kOutput] + unit(kOutput, v)];
+            next.set(v, moved);
+            if (any & kTarget) sum += wrong[v] * moved;
+        }
+        if (any & kTarget) gradient.add(n, sum);
+        for (int s = 0; s < states; ++s) before.set(s, next[s]);
+    }
+    Net recurs(NetNumbers before, int g, int u) const {
+        const NetNumbers weights = weight.from(int64_t(layout.rows_at[g] + u) * sources + inputs);
+        Net sum{}, other{};
+        for (int y = 0; y < hidden; ++y) sum += weights[y] * before[y];
+        for (int y = hidden; y < recurring; ++y) other += weights[y] * before[place(y)];
+        for (int v = begin(g, u); peeps(row, g) && !sees_new_cell(g) && v < end(g, u); ++v) other += weight[peephole(g, v)] * before[hidden + v];
+        return sum + other;
+    }
+
+    void improve() {
+        const double* is_learned = static_cast<const double*>(call.learned);
+        for (int64_t n = 0; n < call.weights_size; ++n) {
+            const Net slope = gradient[n];
+            gradient.set(n, update ? Net{} : slope);
+            if (is_learned[n] == 0) continue;
+            Net step = rate * slope;
+            if (velocity.to) {
+                step += momentum * velocity[n];
+                velocity.set(n, update ? step : velocity[n]);
+            }
+            weight.set(n, update ? weight[n] - step : weight[n]);
+        }
+    }
+
+    void pass() {
+        for (int v = 0; v < hidden; ++v) state.set(v, h[v]), state.set(hidden + v, cell[v]);
+        for (int g = 0; g < kGates; ++g)
+            for (int u = 0; g != kCandidate && learned(row, g) && u < layout.units[g]; ++u) state.set(2 * hidden + sent_at[g] + u, value[layout.rows_at[g] + u]);
+        for (int n = 0; n < active_inputs; ++n) source.set(active[n], Net{});
+    }
+};
+
+}  // namespace carousel::CAROUSEL_TARGET

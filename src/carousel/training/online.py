@@ -1,0 +1,163 @@
+"""Learning from streams a step at a time, in memory that does not grow: the protocol of the papers of 1997 to 2003."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from carousel.ops.cpu import extension
+from carousel.ops.cpu.online import CompiledOnline
+from carousel.ops.influence import RULES
+from carousel.ops.online import RESET, TARGET, UPDATE, OnlineNet, OnlineRule, OnlineRunner, OnlineStream
+from carousel.ops.online_reference import ReferenceOnline
+
+ERRORS = ("squared", "cross_entropy")
+
+
+@dataclass(kw_only=True, eq=False)
+class OnlineLearner:
+    """Several independent nets, each of one recurrent layer and a readout, that learn from streams step by step.
+
+    net: what each of them is (`OnlineNet`).
+    nets: how many; eight cost about as much as one.
+    rule: "rule1997" (the gradient cut at gates and cell inputs) or "rtrl" (the exact one).
+    learning_rate, momentum: one number, or one a net; a net with a learning rate of 0 stays as it is.
+    error: "squared", half the sum of squares; "cross_entropy" leaves the slope of the outputs out.
+    spread: weights begin uniform in [-spread, spread], biases too; `seed` draws them.
+
+    Streams are (time, nets, ...); an axis of one net is shared by all. What a net begins in one call goes on in the
+    next. A net that diverges goes on too, with NaN for outputs. All in float64.
+
+    Raises ValueError for an option outside its range.
+    Source: Hochreiter & Schmidhuber 1997; Williams & Zipser 1989.
+    """
+
+    net: OnlineNet
+    nets: int = 1
+    rule: str = "rule1997"
+    learning_rate: float | Sequence[float] = 0.1
+    momentum: float | Sequence[float] = 0.0
+    error: str = "squared"
+    spread: float = 0.1
+    seed: int = 0
+
+    _runner: OnlineRunner = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, choices in (("rule", RULES), ("error", ERRORS)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(choices)}")
+        if self.nets < 1:
+            raise ValueError(f"nets is {self.nets}; it is 1 or more")
+        rate, momentum = (self._each(name) for name in ("learning_rate", "momentum"))
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn = torch.rand(self.nets, self.net.weights, dtype=torch.float64, generator=generator)
+        weights = self.spread * (2 * drawn - 1) * self.net.learned()
+        runner = CompiledOnline if extension.module is not None else ReferenceOnline
+        self._runner = runner(self.net, OnlineRule(self.rule, self.error == "cross_entropy", rate, momentum), weights)
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Copies of the weights by name (nets, rows, columns): W, p and readout, as `OnlineNet.shapes` has them."""
+        return self.net.split(self._runner.weights)
+
+    def set_bias(self, gate: str, values: Sequence[float]) -> None:
+        """Begin with these biases of a gate, one a unit, in every net: -1, -3, ... keeps blocks shut at first."""
+        weights = self._runner.weights
+        rows = self.net.rows.get(gate)
+        if rows is None or rows.stop - rows.start != len(values):
+            units = {name: at.stop - at.start for name, at in self.net.rows.items()}
+            raise ValueError(f"{len(values)} biases for the {gate} gate; this net has units {units}")
+        self.net.split(weights)["W"][:, rows, -1] = torch.tensor(values, dtype=torch.float64)
+        self._runner.set_weights(torch.where(self.net.learned(), weights, 0))
+
+    def learn(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        *,
+        observed: Tensor | None = None,
+        begins: Tensor | None = None,
+        update: Tensor | None = None,
+    ) -> Tensor:
+        """Learn from a stream; the outputs (time, nets, outputs), each before what is learned at its step.
+
+        inputs: numbers (time, nets, inputs), or int64 symbols (time, nets): the place of the one input that is 1.
+        targets: (time, nets, outputs).
+        observed: booleans (time, nets), the steps with a target; all if None.
+        begins: booleans (time, nets), the steps before which the state is put back to zero; none if None.
+        update: booleans (time, nets), the steps after which what was learned is applied; those with a target if None.
+        """
+        observed = torch.ones(targets.shape[:2], dtype=torch.bool) if observed is None else observed
+        flags = self._flags(inputs, {TARGET: observed, RESET: begins, UPDATE: observed if update is None else update})
+        self._check(inputs, targets)
+        targets = targets.to(torch.float64)
+        return self._runner.run(OnlineStream(self._numbers(inputs), targets, flags))
+
+    def predict(self, inputs: Tensor, *, begins: Tensor | None = None) -> Tensor:
+        """The outputs (time, nets, outputs) for a stream from zeros; nothing is learned, and nothing forgotten."""
+        state = self._runner.tensors()["state"]
+        before = state.clone()
+        state.zero_()
+        targets = torch.zeros(len(inputs), 1, self.net.outputs, dtype=torch.float64)
+        self._check(inputs, targets)
+        flags = self._flags(inputs, {RESET: begins})
+        outputs = self._runner.run(OnlineStream(self._numbers(inputs), targets, flags), learn=False)
+        state.copy_(before)
+        return outputs
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of all that later steps depend on, by name."""
+        return {name: tensor.clone() for name, tensor in self._runner.tensors().items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from `state()` of a learner with the same options on a machine like this."""
+        own = self._runner.tensors()
+        if {name: tensor.shape for name, tensor in state.items()} != {name: t.shape for name, t in own.items()}:
+            raise ValueError("this state is of a learner with other options")
+        for name, tensor in own.items():
+            tensor.copy_(state[name])
+
+    def _each(self, name: str) -> Tensor:
+        """An option as one number a net."""
+        values = torch.as_tensor(getattr(self, name), dtype=torch.float64)
+        if values.dim() > 1 or (values.dim() == 1 and len(values) != self.nets) or not bool((values >= 0).all()):
+            raise ValueError(f"{name} is {getattr(self, name)!r}; it is a number of at least 0, or one for each net")
+        return values.expand(self.nets).contiguous()
+
+    def _flags(self, inputs: Tensor, given: dict[int, Tensor | None]) -> Tensor:
+        """Flags (time, nets) from booleans."""
+        flags = torch.zeros(len(inputs), self.nets, dtype=torch.uint8)
+        for flag, where in given.items():
+            if where is not None:
+                if where.shape not in ((len(inputs), self.nets), (len(inputs), 1)):
+                    raise ValueError(f"flags of shape {tuple(where.shape)}; they are ({len(inputs)}, {self.nets} or 1)")
+                flags += flag * where.to(torch.uint8)
+        return flags
+
+    def _numbers(self, inputs: Tensor) -> Tensor:
+        return inputs if inputs.dtype == torch.int64 else inputs.to(torch.float64)
+
+    def _check(self, inputs: Tensor, targets: Tensor) -> None:
+        """Raise ValueError unless both have the shapes of this net."""
+        axes = 2 if inputs.dtype == torch.int64 else 3
+        good = (
+            inputs.dim() == axes
+            and inputs.shape[1] in (1, self.nets)
+            and inputs.shape[2:] == (self.net.inputs,) * (axes - 2)
+        )
+        if not good:
+            raise ValueError(
+                f"inputs are {inputs.dtype} of shape {tuple(inputs.shape)}; give numbers (time, {self.nets} or 1, "
+                f"{self.net.inputs}) or int64 symbols (time, {self.nets} or 1)"
+            )
+        if (
+            targets.dim() != 3
+            or targets.shape[0] != len(inputs)
+            or targets.shape[1] not in (1, self.nets)
+            or targets.shape[2] != self.net.outputs
+        ):
+            raise ValueError(
+                f"targets have shape {tuple(targets.shape)}; give ({len(inputs)}, {self.nets} or 1, {self.net.outputs})"
+            )

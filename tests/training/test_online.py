@@ -1,0 +1,97 @@
+"""Learning from streams step by step: the protocol, in memory that does not grow."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from carousel.cells import find
+from carousel.training import OnlineLearner, OnlineNet, online
+
+NET = OnlineNet(find("lstm1997"), 3, 4, 3, gates_recur=True)
+
+
+def stream(time: int = 300, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Symbols, and whether each of three was seen a step before."""
+    symbols = torch.randint(0, 3, (time, 1), generator=torch.Generator().manual_seed(seed))
+    return symbols, torch.nn.functional.one_hot(symbols.roll(1, 0), 3).double()
+
+
+@pytest.fixture(params=["compiled", "plain"])
+def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the kernels, where there are some, and without."""
+    if request.param == "plain":
+        monkeypatch.setattr(online.extension, "module", None)
+    elif online.extension.module is None:
+        pytest.skip("no kernels here")
+
+
+@pytest.mark.parametrize("rule", ["rule1997", "rtrl"])
+def test_nets_learn_a_lag(rule: str) -> None:
+    net = OnlineNet(find("lstm"), 3, 4, 3)
+    learner = OnlineLearner(net=net, nets=8, rule=rule, learning_rate=0.5, spread=0.5)
+    learner.learn(*stream(20000))
+    symbols, targets = stream(300, 1)
+    errors = (learner.predict(symbols) - targets)[1:].abs().amax((0, 2))
+    assert (errors < 0.4).sum() >= 4, errors
+
+
+@pytest.mark.usefixtures("either")
+def test_answers_change_nothing_and_begin_at_zero() -> None:
+    symbols, targets = stream()
+    learner, other = (OnlineLearner(net=NET, nets=2) for _ in range(2))
+    for each in (learner, other):
+        each.learn(symbols[:40], targets[:40])
+    answers = learner.predict(symbols[:50])
+    assert torch.equal(answers, learner.predict(symbols[:50]))
+    assert torch.equal(learner.learn(symbols[40:80], targets[40:80]), other.learn(symbols[40:80], targets[40:80]))
+
+
+@pytest.mark.usefixtures("either")
+def test_a_learner_goes_on_from_its_state_to_the_bit() -> None:
+    symbols, targets = stream()
+    learner, other = (OnlineLearner(net=NET, nets=3, momentum=0.5, rule="rtrl", seed=seed) for seed in (0, 1))
+    learner.learn(symbols[:30], targets[:30], update=(torch.arange(30) % 7 == 0).unsqueeze(1))
+    other.restore(learner.state())
+    for each in (learner, other):
+        each.learn(symbols[30:60], targets[30:60])
+    assert all(torch.equal(learner.weights[name], other.weights[name]) for name in learner.weights)
+
+
+@pytest.mark.usefixtures("either")
+def test_biases_are_set_and_a_rate_of_zero_learns_nothing() -> None:
+    learner = OnlineLearner(net=NET, nets=2, learning_rate=[0.0, 0.5])
+    learner.set_bias("input", [-1, -3, -5, -7])
+    before = learner.weights["W"]
+    assert before[:, :4, -1].tolist() == [[-1, -3, -5, -7]] * 2
+    learner.learn(*stream(20))
+    changed = (learner.weights["W"] != before).flatten(1).any(1)
+    assert changed.tolist() == [False, True]
+
+
+def test_only_observed_steps_teach() -> None:
+    symbols, targets = stream(20)
+    learner = OnlineLearner(net=NET)
+    before = learner.weights["W"]
+    learner.learn(symbols, torch.full_like(targets, torch.nan), observed=torch.zeros(20, 1, dtype=torch.bool))
+    assert torch.equal(learner.weights["W"], before)
+
+
+def test_what_is_not_right_is_said() -> None:
+    symbols, targets = stream(20)
+    learner = OnlineLearner(net=NET, nets=2)
+    with pytest.raises(
+        ValueError, match=r"inputs are torch.float32 of shape \(20, 2, 4\); give numbers \(time, 2 or 1, 3\)"
+    ):
+        learner.learn(torch.zeros(20, 2, 4), targets)
+    with pytest.raises(ValueError, match=r"targets have shape \(19, 1, 3\); give \(20, 2 or 1, 3\)"):
+        learner.learn(symbols, targets[1:], observed=torch.ones(20, 1, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"flags of shape \(19, 1\); they are \(20, 2 or 1\)"):
+        learner.learn(symbols, targets, begins=torch.ones(19, 1, dtype=torch.bool))
+    with pytest.raises(ValueError, match="rule is 'bptt'; it can be rule1997, rtrl"):
+        OnlineLearner(net=NET, rule="bptt")
+    with pytest.raises(
+        ValueError, match="learning_rate is \\[0.1\\]; it is a number of at least 0, or one for each net"
+    ):
+        OnlineLearner(net=NET, nets=2, learning_rate=[0.1])
+    with pytest.raises(ValueError, match="2 biases for the forget gate; this net has units"):
+        learner.set_bias("forget", [1, 1])
