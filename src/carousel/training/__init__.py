@@ -2,6 +2,7 @@
 
 from carousel.training.bptt import BPTT
 from carousel.training.checkpoint import CheckpointError
+from carousel.training.evolution import Evolution
 from carousel.training.fit import fit
 from carousel.training.method import METHODS, DivergenceError, Method, Model, method_named
 from carousel.training.plan import Plan, Report
@@ -12,6 +13,7 @@ __all__ = [
     "METHODS",
     "CheckpointError",
     "DivergenceError",
+    "Evolution",
     "Method",
     "Model",
     "Plan",
