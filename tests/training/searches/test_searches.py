@@ -234,7 +234,8 @@ def test_seeds_bounds_and_torchs_own_random_numbers(name: str) -> None:
 
 def test_what_is_not_finite_counts_as_worst() -> None:
     a, b = SNES(START, population=4), SNES(START, population=4)
-    a.ask(), b.ask()
+    a.ask()
+    b.ask()
     a.tell(torch.tensor([1.0, torch.nan, 3.0, 2.0]))
     b.tell(torch.tensor([1.0, 3.0, 3.0, 2.0]))
     assert torch.equal(a.mean, b.mean)

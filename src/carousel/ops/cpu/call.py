@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ SAVED = ("outputs", "activations", "cells", "normalized", "deviation")
 _GIVEN = {Operands: Operands.names(), LayerOperands: LayerOperands.names()}
 
 Named = Mapping[str, Tensor | None]
+Arguments = tuple[int, list[int], tuple[int, ...], int, list[int], list[int]]
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Call:
         run = module.forward if function == "forward" else module.backward
         run(*self.arguments(tensors, flags), torch.get_num_threads())
 
-    def arguments(self, tensors: Mapping[str, Tensor], flags: int) -> tuple[Any, ...]:
+    def arguments(self, tensors: Mapping[str, Tensor], flags: int) -> Arguments:
         """What the extension is told of tensors by its names: kind, row, sizes, flags, addresses and strides."""
         pointer_at, stride_at = places()
         pointers, strides = [0] * len(pointer_at), [0] * (2 * len(stride_at))

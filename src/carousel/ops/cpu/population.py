@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import _functorch as functorch
+from torch._C import _functorch as functorch  # pyright: ignore[reportAttributeAccessIssue]
 
 from carousel.cells import Cell
 from carousel.ops.cpu import extension
@@ -44,7 +44,8 @@ class _Population(torch.autograd.Function):
         """Nothing is kept: there are no gradients."""
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], call: Call, *given: Tensor | None) -> Any:
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> Any:
+        call, *given = arguments
         count, placed = info.batch_size, dict(zip(NAMES, zip(given, in_dims[1:], strict=True), strict=True))
         shared = call.ready({name: tensor for name, (tensor, axis) in placed.items() if axis is None})
         own = {

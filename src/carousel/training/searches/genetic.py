@@ -15,8 +15,9 @@ SEEDS = 2**31
 class GA(Search, name="ga"):
     """Truncation selection, one elite, and mutation by normal noise of deviation `sigma`; no crossover.
 
-    parents: how many of the best have children; an eighth of the population if None. The population is kept as lists of seeds: a vector is the start plus
-    sigma times the noise of each of its seeds. `mean` is the best vector of the last generation.
+    parents: how many of the best have children; an eighth of the population if None. The population is kept as lists
+    of seeds: a vector is the start plus sigma times the noise of each of its seeds. `mean` is the best vector of the
+    last generation.
     Source: Such et al. 2017.
     """
 
