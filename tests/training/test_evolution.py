@@ -68,29 +68,31 @@ def test_the_losses_of_a_population_are_those_of_its_networks(chunk: int | None)
     torch.testing.assert_close(got, one_by_one(model, batch, vectors))
 
 
+class Asking(OurSummer):
+    """Looks at a value, which no vmap can."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        output = super().forward(batch)
+        return output if output.sum() > 0 else output * 1.0
+
+
 def test_what_cannot_run_at_once_runs_one_after_the_other() -> None:
-    class Asking(Summer):
-        """Looks at a value, which no vmap can."""
+    looping, batching = Asking(), ours()
+    looping.load_state_dict(batching.state_dict())
+    ends = [train(model, Plan(epochs=2), Evolution(population=8)) for model in (looping, batching)]
+    assert [end.history[-1]["batched"] for end in ends] == [0.0, 1.0]
+    assert ends[0].loss == pytest.approx(ends[1].loss, rel=1e-4)
+    torch.testing.assert_close(looping.state_dict(), batching.state_dict())
 
-        def forward(self, batch: Batch) -> Tensor:
-            output = super().forward(batch)
-            return output if output.sum() > 0 else output * 1.0
 
-    def run(model: Summer) -> tuple[dict[str, bytes], float]:
-        model.load_state_dict(ours().state_dict())
-        history = train(model, Plan(epochs=2), Evolution(population=8)).history
-        return weights(model), history[-1]["batched"]
-
-    class Plain(Asking):
-        """A model that is no carousel's."""
-
-    torch.manual_seed(1)
-    looped, batched = run(Plain())
-    assert not batched
-    _, batched = run(ours())
-    assert batched
-    again, _ = run(Plain())
-    assert looped == again
+def test_a_resumed_run_goes_on_one_after_the_other() -> None:
+    method, batch = Evolution(population=8), next(batches().epoch(0)).to(dtype=torch.float32)
+    method.prepare(looping := Asking(), 1, 1)
+    method.update(looping, batch)
+    resumed = Evolution(population=8)
+    resumed.prepare(ours(), 1, 1)
+    resumed.restore(*method.state())
+    assert resumed.measures()["batched"] == 0
 
 
 def test_dropout_is_off_while_networks_are_compared_and_on_again_after() -> None:

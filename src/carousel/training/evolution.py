@@ -77,10 +77,12 @@ class Evolution(Method, name="evolution"):
         return {"lowest": self._lowest, "batched": float(self._batched)}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        return self._resumable().state()
+        tensors, values = self._resumable().state()
+        return tensors, {"search": values, "batched": self._batched}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        self._resumable().restore(tensors, values)
+        self._resumable().restore(tensors, values["search"])
+        self._batched = values["batched"]
 
     def options(self) -> dict[str, Any]:
         search = self.search if isinstance(self.search, str) else type(self.search).__name__

@@ -92,6 +92,9 @@ def test_pgpe_stands_still_where_all_is_equally_good() -> None:
     search.tell(torch.ones(4))
     assert torch.equal(search.mean, START)
     assert (search.deviation == 0.1).all()
+    search.ask()
+    search.tell(torch.tensor([2.0, 1.0, 2.0, 1.0]))
+    assert (search.deviation == 0.1).all(), "the best is no better than the baseline: nothing to divide by"
 
 
 def test_openai_es() -> None:

@@ -144,8 +144,8 @@ NB_MODULE(_cpu, module) {
     module.def("forward", [](int kind, const Numbers& cell, const Numbers& sizes, int flags, const Numbers& pointers, const Numbers& strides, int threads) {
         run(chosen().forward, kind, call_of(cell, sizes, flags, pointers, strides, threads));
     });
-    module.def("population", [](int kind, const Numbers& cell, const Numbers& sizes, int flags, const Numbers& pointers, const Numbers& strides,
-                                const Numbers& apart, int64_t count, int threads) {
+    module.def("population", [](int kind, const Numbers& cell, const Numbers& sizes, int flags, const Numbers& pointers,
+                                const Numbers& strides, const Numbers& apart, int64_t count, int threads) {
         if (kind < 0 || kind >= kKinds) throw std::invalid_argument("kind is 0 (float) or 1 (double)");
         if (apart.size() != pointers.size()) throw std::invalid_argument("there is one distance for each of POINTERS");
         const Call first = call_of(cell, sizes, flags, pointers, strides, 1);
