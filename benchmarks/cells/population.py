@@ -40,8 +40,8 @@ def population(
         "Populations",
         f"{networks} networks of one shape on one batch that they share, float32, without gradients. carousel: "
         "torch.vmap over the module, which is one call of its kernels. The loops call one finished module after the "
-        "other; to put a network's weights there is not in their time. Plain torch is torch.func.vmap over our reference, "
-        "whose products are batched over the networks. An evaluation is one network on the whole batch.",
+        "other; to put a network's weights there is not in their time. Plain torch is torch.func.vmap over our "
+        "reference, whose products are batched over the networks. An evaluation is one network on the whole batch.",
         rows,
         [_mean(rows, name) for name in (LOOP, VMAP, TORCH_LOOP)],
         notes=[f"torch.func.vmap over nn.LSTM: {_vmap_of_torch()}."],
