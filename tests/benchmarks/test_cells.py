@@ -17,6 +17,7 @@ from benchmarks.cells import (
     onnx_peer,
     page,
     peers,
+    population,
     records,
     run,
     streaming,
@@ -84,6 +85,12 @@ def test_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert [figure.value for figure in answer.rows[0].figures[1:]] == [0.25, 2.0, 0.5, 4.0, 4.0, 1.0, 8.0]
     monkeypatch.setattr(memory, "FORGET", tmp_path / "none")
     assert "No memory was measured" in page.section(memory.memory(TINY, PROBLEMS[:1]))
+
+
+def test_population() -> None:
+    answer = population.population(TINY, PROBLEMS, [1], networks=3)
+    answered(answer, 2, 8)
+    assert "torch.func.vmap over nn.LSTM: " in page.section(answer)
 
 
 @needs_extension

@@ -16,6 +16,7 @@ from carousel.ops.operands import (
     example,
     zero_state,
 )
+from carousel.ops.population import population
 from carousel.ops.recurrence import layer, recurrence
 from carousel.ops.reference import Reference
 from carousel.ops.shapes import ShapeError
@@ -42,6 +43,7 @@ __all__ = [
     "explain",
     "layer",
     "only",
+    "population",
     "recurrence",
     "step",
     "zero_state",

@@ -3,6 +3,7 @@
 from carousel.ops.online import OnlineNet
 from carousel.training.bptt import BPTT
 from carousel.training.checkpoint import CheckpointError
+from carousel.training.evolution import Evolution
 from carousel.training.fit import fit
 from carousel.training.forwards import RTRL, Rule1997
 from carousel.training.kalman import DEKF
@@ -19,6 +20,7 @@ __all__ = [
     "RTRL",
     "CheckpointError",
     "DivergenceError",
+    "Evolution",
     "Method",
     "Model",
     "OnlineLearner",

@@ -81,9 +81,7 @@ class TestRefusals:
             given = example(LSTM, 2, 3, carousel.cells.layout.Sizes(1, 4))
             assert CPU().refuses(LSTM, given) is not None
 
-    @pytest.mark.parametrize(
-        "transform", [torch.func.grad, torch.func.vmap, torch.func.jacrev], ids=lambda f: f.__name__
-    )
+    @pytest.mark.parametrize("transform", [torch.func.grad, torch.func.jacrev], ids=lambda f: f.__name__)
     def test_function_transforms(self, transform: Callable[..., Callable[..., object]]) -> None:
         given, reasons = operands(), list[str | None]()
 
@@ -92,7 +90,24 @@ class TestRefusals:
             return value.sum()
 
         transform(run)(torch.ones(2))
-        assert reasons == ["torch.func transforms need plain torch operations"]
+        assert reasons == ["torch.func transforms other than one vmap need plain torch operations"]
+
+    def test_a_vmap_runs_unless_it_is_a_step_or_wants_gradients(self) -> None:
+        given, reasons = operands(), list[str | None]()
+        step = StepOperands(torch.zeros(3, 16), torch.zeros(1, 3, 4))
+
+        def run(gates: torch.Tensor) -> torch.Tensor:
+            reasons.extend(CPU().refuses(LSTM, each) for each in (replace(given, gates=gates), step))
+            return gates.sum()
+
+        torch.vmap(run)(torch.stack([given.gates.detach()] * 2).requires_grad_())
+        assert "gradients of a vmap" in str(reasons[0])
+        assert "of a step" in str(reasons[1])
+        with torch.no_grad():
+            torch.vmap(run)(torch.stack([given.gates] * 2))
+        assert reasons[2] is None
+        torch.vmap(torch.vmap(run))(torch.stack([given.gates] * 2).unsqueeze(0))
+        assert "other than one vmap" in str(reasons[4])
 
     @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
     def test_forward_mode_derivatives(self) -> None:

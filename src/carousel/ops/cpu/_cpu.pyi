@@ -51,6 +51,12 @@ def forward(
 ) -> None:
     """All steps. Flags: 1 backwards in time, 2 save what the backward pass reads."""
 
+def population(
+    kind: int, cell: Sequence[int], sizes: Sequence[int], flags: int, pointers: Sequence[int], strides: Sequence[int],
+    apart: Sequence[int], count: int, threads: int, /,
+) -> None:  # fmt: skip
+    """As `forward`, for `count` networks: the tensors of each lie `apart` bytes behind those of the one before."""
+
 def backward(
     kind: int,
     cell: Sequence[int],

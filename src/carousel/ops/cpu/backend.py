@@ -9,7 +9,7 @@ from torch.nn import Parameter
 
 from carousel.cells import Cell
 from carousel.ops.backend import AnyOperands, Backend
-from carousel.ops.cpu import autograd, extension, segments, step
+from carousel.ops.cpu import autograd, extension, population, segments, step
 from carousel.ops.cpu.call import KINDS
 from carousel.ops.operands import LayerOperands, Moment, Noise, Operands, State, StepOperands
 
@@ -28,7 +28,7 @@ class CPU(Backend):
         like = operands.pre if isinstance(operands, StepOperands) else operands.like
         if like.dtype not in KINDS:
             return f"its loops compute in float32, float64 and bfloat16, not in {like.dtype}"
-        refused = _refuses_mode() or _refuses_tensors(tensors, like.dtype)
+        refused = _refuses_mode(tensors, isinstance(operands, StepOperands)) or _refuses_tensors(tensors, like.dtype)
         return refused or (None if isinstance(operands, StepOperands) else _refuses_masks(operands.noise))
 
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
@@ -45,14 +45,19 @@ class CPU(Backend):
 
 
 def _run(cell: Cell, operands: Operands | LayerOperands) -> tuple[Tensor, State]:
+    if torch._C._are_functorch_transforms_active():
+        return population.run(cell, operands)
     run = autograd.run if operands.steps.recompute is None else segments.run
     return run(cell, operands)
 
 
-def _refuses_mode() -> str | None:
+def _refuses_mode(tensors: list[Tensor | None], is_step: bool) -> str | None:
     """A mode of torch that must see every single operation."""
     if torch._C._are_functorch_transforms_active():
-        return "torch.func transforms need plain torch operations"
+        if is_step:
+            return "torch.func transforms of a step need plain torch operations"
+        if (refused := population.refuses(tensors)) is not None:
+            return refused
     if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
         return "a dispatch mode or a trace wants to see plain torch operations"
     return None

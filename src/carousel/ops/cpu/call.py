@@ -29,6 +29,7 @@ SAVED = ("outputs", "activations", "cells", "normalized", "deviation")
 _GIVEN = {Operands: Operands.names(), LayerOperands: LayerOperands.names()}
 
 Named = Mapping[str, Tensor | None]
+Arguments = tuple[int, list[int], tuple[int, ...], int, list[int], list[int]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,9 @@ class Call:
         self, ready: Mapping[str, Tensor], *, training: bool, outputs: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Run forwards: all `RESULTS`, and while training all `SAVED`."""
-        made = self._results(ready["initial_cell"], outputs)
+        like = ready["initial_cell"]
+        made = {name: like.new_empty(shape) for name, shape in self.results().items() if name != "outputs"}
+        made["outputs"] = like.new_empty(self.results()["outputs"]) if outputs is None else outputs
         if training:
             made |= self._saved(ready)
         self.enter("forward", {**ready, **made}, TRAINING if training else 0)
@@ -92,28 +95,36 @@ class Call:
     def enter(self, function: Literal["forward", "backward"], tensors: Mapping[str, Tensor], flags: int) -> None:
         """Call the extension; the tensors live until it returns."""
         module = extension.module
-        pointer_at, stride_at = _places()
+        run = module.forward if function == "forward" else module.backward
+        run(*self.arguments(tensors, flags), torch.get_num_threads())
+
+    def arguments(self, tensors: Mapping[str, Tensor], flags: int) -> Arguments:
+        """What the extension is told of tensors by its names: kind, row, sizes, flags, addresses and strides."""
+        pointer_at, stride_at = places()
         pointers, strides = [0] * len(pointer_at), [0] * (2 * len(stride_at))
         for name, tensor in tensors.items():
             pointers[pointer_at[name]] = address(tensor)
             if (at := stride_at.get(name)) is not None:
                 strides[at : at + 2] = _strides(tensor)
-        run = module.forward if function == "forward" else module.backward
-        run(
-            KINDS[self.dtype], _widths(self.cell, self.sizes[3]).row, self.sizes,
-            flags | self._flags, pointers, strides, torch.get_num_threads(),
-        )  # fmt: skip
+        row = _widths(self.cell, self.sizes[3]).row
+        return KINDS[self.dtype], row, self.sizes, flags | self._flags, pointers, strides
 
-    def _results(self, like: Tensor, outputs: Tensor | None) -> dict[str, Tensor]:
+    def results(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all `RESULTS`."""
         time, batch, _, hidden, output = self.sizes
-        made = {
-            "outputs": like.new_empty(time, batch, output) if outputs is None else outputs,
-            "last_hidden": like.new_empty(batch, output),
-            "last_cell": like.new_empty(batch, hidden),
-        }
+        made = {"outputs": (time, batch, output), "last_hidden": (batch, output), "last_cell": (batch, hidden)}
         if self.cell.full_gate_recurrence:
-            made["last_gates"] = like.new_empty(batch, _widths(self.cell, hidden).sent)
+            made["last_gates"] = (batch, _widths(self.cell, hidden).sent)
         return made
+
+    def ready_each(self, name: str, tensor: Tensor) -> Tensor:
+        """As `ready`, for one operand with the axis of a population in front."""
+        if name == "lengths" or name in Noise._fields:
+            return torch.stack([self._ready(name, part) for part in tensor.unbind(0)])
+        if self.dtype is torch.bfloat16 and tensor.is_floating_point():
+            tensor = tensor.float()
+        aside = name == "x" and (tensor.shape[-1] == 1 or tensor.stride(-1) == 1)
+        return tensor.resolve_neg() if aside else tensor.contiguous().resolve_neg()
 
     def _saved(self, ready: Mapping[str, Tensor]) -> dict[str, Tensor]:
         (time, batch, _, hidden, _), like = self.sizes, ready["initial_cell"]
@@ -182,7 +193,7 @@ def _strides(tensor: Tensor) -> Sequence[int]:
 
 
 @cache
-def _places() -> tuple[dict[str, int], dict[str, int]]:
+def places() -> tuple[dict[str, int], dict[str, int]]:
     """Where the extension wants the address of each tensor, and the strides of those that have them."""
     module = extension.module
     return (

@@ -1,0 +1,165 @@
+"""Evolution: learning without gradients, by trying whole populations of weights and keeping what lowers the loss."""
+
+import math
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from carousel.data import Batch
+from carousel.training.method import DivergenceError, Method, Model, trainable
+from carousel.training.searches import AskTell, Search, search_named
+
+CANNOT = (RuntimeError, NotImplementedError, TypeError, ValueError, UserWarning)
+"""What torch.vmap raises for a model that it cannot run on many weights at once."""
+
+
+@dataclass(kw_only=True)
+class Evolution(Method, name="evolution"):
+    """A search over all weights as one vector: a batch gives one generation, and the loss is what is lowered.
+
+    search: "snes", "pgpe", "openai_es", "cma" or "ga", or an object with `ask()` and `tell(scores)`, whose own options
+        then count (and which has `state()` and `restore()` if there are to be checkpoints).
+    population: networks in a generation; sigma: how far from the weights they lie at the start; bounds: (lowest,
+        highest) value of every weight; seed: of the search's own random numbers.
+    search_options: further keywords of the search, such as learning_rate of "openai_es".
+    chunk: how many networks run at once, to bound memory; None for all.
+
+    Networks are compared without dropout, as in prediction. Where torch.vmap runs the model, as it does all of
+    carousel's, a generation is one batched recurrence; else one network runs after the other, and the history says
+    so: `batched` is 0. After each generation the model has the weights that the search holds best.
+    Raises ValueError or TypeError for an option outside its range, ImportError for "cma" without its package.
+    """
+
+    search: str | AskTell = "snes"
+    population: int = 64
+    sigma: float = 0.05
+    bounds: tuple[float, float] | None = None
+    seed: int = 0
+    search_options: dict[str, Any] | None = None
+    chunk: int | None = None
+
+    _parameters: list[nn.Parameter] = field(init=False, repr=False, compare=False)
+    _search: AskTell = field(init=False, repr=False, compare=False)
+    _batched: bool = field(init=False, repr=False, compare=False, default=True)
+    _lowest: float = field(init=False, repr=False, compare=False, default=math.nan)
+
+    def __post_init__(self) -> None:
+        if self.chunk is not None and self.chunk < 1:
+            raise ValueError(f"chunk is {self.chunk}; it is how many networks run at once, 1 or more, or None for all")
+        self._from(torch.zeros(2))
+
+    def prepare(self, model: Model, batches: int, epochs: int) -> None:
+        self._parameters = trainable(model)
+        self._search = self._from(parameters_to_vector(self._parameters))
+        self._batched = isinstance(model, nn.Module)
+
+    def update(self, model: Model, batch: Batch) -> float:
+        asked = self._search.ask()
+        tried = asked if isinstance(asked, Tensor) else torch.from_numpy(np.asarray(asked, dtype=np.float64))
+        now = parameters_to_vector(self._parameters).detach()
+        losses = self._losses(model, batch, torch.cat([tried.to(now), now.unsqueeze(0)])).to("cpu", torch.float64)
+        scores, before = losses[:-1], losses[-1].item()
+        if not (math.isfinite(before) and scores.isfinite().any()):
+            told = "no network of the generation has a loss" if math.isfinite(before) else f"the loss is {before}"
+            raise DivergenceError(f"{told}; lower sigma (now {self.sigma:g}) or set bounds on the weights")
+        self._lowest = scores[scores.isfinite()].min().item()
+        self._search.tell(scores)
+        self._take(self._kept(tried, scores).to(now))
+        return before
+
+    def measures(self) -> dict[str, float]:
+        return {"lowest": self._lowest, "batched": float(self._batched)}
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors, values = self._resumable().state()
+        return tensors, {"search": values, "batched": self._batched}
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        self._resumable().restore(tensors, values["search"])
+        self._batched = values["batched"]
+
+    def options(self) -> dict[str, Any]:
+        search = self.search if isinstance(self.search, str) else type(self.search).__name__
+        return {**super().options(), "search": search}
+
+    def _from(self, start: Tensor) -> AskTell:
+        """The search, from these weights on."""
+        if not isinstance(self.search, str):
+            if not isinstance(self.search, AskTell):
+                raise TypeError(f"search is {self.search!r}; give a name, or an object with ask() and tell(scores)")
+            return self.search
+        usual = {"population": self.population, "sigma": self.sigma, "bounds": self.bounds, "seed": self.seed}
+        return search_named(self.search, start, **{**usual, **(self.search_options or {})})
+
+    def _resumable(self) -> Search:
+        if not (hasattr(self._search, "state") and hasattr(self._search, "restore")):
+            raise TypeError(f"{type(self._search).__name__} has no state() and restore(): it can have no checkpoints")
+        return self._search  # type: ignore[return-value]
+
+    def _kept(self, tried: Tensor, scores: Tensor) -> Tensor:
+        """The weights to go on with: the search's mean, or the best of the generation if it tells none."""
+        mean = getattr(self._search, "mean", None)
+        if isinstance(mean, Tensor | np.ndarray) and mean.shape == tried.shape[1:]:
+            return torch.as_tensor(mean)
+        return tried[scores.nan_to_num(math.inf).argmin()]
+
+    def _take(self, vector: Tensor) -> None:
+        with torch.no_grad():
+            vector_to_parameters(vector, self._parameters)
+
+    @torch.no_grad()
+    def _losses(self, model: Model, batch: Batch, vectors: Tensor) -> Tensor:
+        """The loss of each vector of weights, (population,), all at once if that is possible."""
+        was_training = model.training
+        model.train(False)
+        try:
+            if self._batched:
+                try:
+                    return batched_losses(model, batch, vectors, self.chunk)
+                except CANNOT:
+                    self._batched = False
+            return self._one_by_one(model, batch, vectors)
+        finally:
+            model.train(was_training)
+
+    def _one_by_one(self, model: Model, batch: Batch, vectors: Tensor) -> Tensor:
+        before = parameters_to_vector(self._parameters)
+        try:
+            return torch.stack([self._loss(model, batch, vector) for vector in vectors])
+        finally:
+            self._take(before)
+
+    def _loss(self, model: Model, batch: Batch, vector: Tensor) -> Tensor:
+        self._take(vector.clone())
+        return model.loss(model(batch), batch)
+
+
+def batched_losses(model: Model, batch: Batch, vectors: Tensor, chunk: int | None = None) -> Tensor:
+    """The model's loss of a batch with each of the vectors (population, parameters) as its weights, by torch.vmap."""
+    scored, named, at = _Scored(model), dict[str, Tensor](), 0
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = vectors[:, at : at + parameter.numel()]
+            named[f"model.{name}"] = part.unflatten(1, parameter.shape) if parameter.dim() else part[:, 0]
+            at += parameter.numel()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*performance drop.*")  # a loop inside vmap is slower than our own
+        return torch.vmap(lambda own: functional_call(scored, own, (batch,)), chunk_size=chunk)(named)
+
+
+class _Scored(nn.Module):
+    """A model whose output is its loss: functional_call reaches the weights in both."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.training = model.training
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.model.loss(self.model(batch), batch)

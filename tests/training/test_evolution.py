@@ -1,0 +1,210 @@
+"""Evolution lowers the loss of any model, all networks at once where that can be, and resumes to the bit."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+import carousel
+from carousel.data import Batch
+from carousel.tasks import SequenceClassifier
+from carousel.training import CheckpointError, DivergenceError, Evolution, Plan, fit
+from carousel.training.evolution import batched_losses
+from carousel.training.searches import SEARCHES, SNES
+from tests.training.problem import Summer, batches, summer, timeless, train, weights
+
+SEARCHED = list(SEARCHES)
+
+
+class OurSummer(Summer):
+    """The same with layers of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(dropout=0.3)
+        self.lstm = carousel.LSTM(2, 5, num_layers=2, dropout=0.3)  # type: ignore[assignment]
+
+
+def ours() -> OurSummer:
+    torch.manual_seed(1)
+    return OurSummer()
+
+
+def needed(search: str) -> None:
+    if search == "cma":
+        pytest.importorskip("cma")
+
+
+@pytest.mark.parametrize("search", SEARCHED)
+def test_it_lowers_the_loss(search: str) -> None:
+    needed(search)
+    options = {"learning_rate": 0.05} if search == "openai_es" else {}
+    report = train(ours(), Plan(epochs=25), Evolution(search=search, population=32, sigma=0.2, search_options=options))
+    assert report.history[-1]["loss"] < 0.8 * report.history[0]["loss"]
+    assert all(epoch["batched"] for epoch in report.history)
+    assert report.history[-1]["lowest"] > 0
+
+
+def one_by_one(model: Summer, batch: Batch, vectors: Tensor) -> Tensor:
+    losses, before = [], parameters_to_vector(model.parameters()).detach().clone()
+    with torch.no_grad():
+        for vector in vectors:
+            vector_to_parameters(vector.clone(), model.parameters())
+            losses.append(model.loss(model(batch), batch))
+        vector_to_parameters(before, model.parameters())
+    return torch.stack(losses)
+
+
+@pytest.mark.parametrize("chunk", [None, 2])
+def test_the_losses_of_a_population_are_those_of_its_networks(chunk: int | None) -> None:
+    model, batch = ours().eval(), next(batches().epoch(0)).to(dtype=torch.float32)
+    vectors = torch.randn(5, parameters_to_vector(model.parameters()).numel())
+    with torch.no_grad():
+        got = batched_losses(model, batch, vectors, chunk)
+    torch.testing.assert_close(got, one_by_one(model, batch, vectors))
+
+
+class Asking(OurSummer):
+    """Looks at a value, which no vmap can."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        output = super().forward(batch)
+        return output if output.sum() > 0 else output * 1.0
+
+
+def test_what_cannot_run_at_once_runs_one_after_the_other() -> None:
+    looping, batching = Asking(), ours()
+    looping.load_state_dict(batching.state_dict())
+    ends = [train(model, Plan(epochs=2), Evolution(population=8)) for model in (looping, batching)]
+    assert [end.history[-1]["batched"] for end in ends] == [0.0, 1.0]
+    assert ends[0].loss == pytest.approx(ends[1].loss, rel=1e-4)
+    torch.testing.assert_close(looping.state_dict(), batching.state_dict())
+
+
+def test_a_resumed_run_goes_on_one_after_the_other() -> None:
+    method, batch = Evolution(population=8), next(batches().epoch(0)).to(dtype=torch.float32)
+    method.prepare(looping := Asking(), 1, 1)
+    method.update(looping, batch)
+    resumed = Evolution(population=8)
+    resumed.prepare(ours(), 1, 1)
+    resumed.restore(*method.state())
+    assert resumed.measures()["batched"] == 0
+
+
+def test_dropout_is_off_while_networks_are_compared_and_on_again_after() -> None:
+    seen = []
+
+    class Watching(Summer):
+        def forward(self, batch: Batch) -> Tensor:
+            seen.append(self.lstm.training)
+            return super().forward(batch)
+
+    model = Watching(dropout=0.5).train()
+    method = Evolution(population=4)
+    method.prepare(model, 1, 1)
+    method.update(model, next(batches().epoch(0)).to(dtype=torch.float32))
+    assert set(seen) == {False}
+    assert model.lstm.training
+
+
+def test_update_tells_the_loss_before_it_and_leaves_the_mean() -> None:
+    model, batch = ours().eval(), next(batches().epoch(0)).to(dtype=torch.float32)
+    method = Evolution(population=8)
+    method.prepare(model, 1, 1)
+    with torch.no_grad():
+        before = model.loss(model(batch), batch).item()
+    assert method.update(model, batch) == pytest.approx(before, rel=1e-6)
+    mean = method.state()[0]["mean"]
+    assert torch.equal(parameters_to_vector(model.parameters()), mean.float())
+
+
+@pytest.mark.parametrize("search", SEARCHED)
+def test_a_resumed_run_ends_with_the_same_bits(search: str, tmp_path: Path) -> None:
+    needed(search)
+
+    def method() -> Evolution:
+        return Evolution(search=search, population=8)
+
+    whole = ours()
+    history = train(whole, Plan(epochs=3), method()).history
+    plan = Plan(epochs=3, checkpoint=tmp_path / "run", checkpoint_updates=1)
+    for stop_after in (2, 5, 11):
+        model = ours()
+        report = next(islice(fit(model, batches(), method(), plan), stop_after - 1, None), None)
+    assert weights(model) == weights(whole)
+    assert report is not None
+    assert timeless(report.history) == timeless(history)
+
+
+def test_a_checkpoint_of_another_population_is_refused(tmp_path: Path) -> None:
+    plan = Plan(epochs=1, checkpoint=tmp_path / "run")
+    train(ours(), plan, Evolution(population=8))
+    with pytest.raises(CheckpointError, match="population is 6"):
+        train(ours(), plan, Evolution(population=6))
+
+
+class Foreign:
+    """Anything with ask and tell: tries the same points, and hears their losses."""
+
+    def __init__(self, points: list[Any]) -> None:
+        self.points, self.told = points, list[Tensor]()
+
+    def ask(self) -> list[Any]:
+        return self.points
+
+    def tell(self, scores: Tensor) -> None:
+        self.told.append(scores)
+
+
+def test_any_object_with_ask_and_tell_is_a_search() -> None:
+    model = ours()
+    size = parameters_to_vector(model.parameters()).numel()
+    points = list(np.random.default_rng(0).normal(size=(3, size)))
+    search, method = Foreign(points), Evolution(search=(foreign := Foreign(points)))
+    report = train(model, Plan(epochs=1), method)
+    assert len(foreign.told) == report.update
+    assert not search.told
+    best = points[int(foreign.told[-1].argmin())]
+    torch.testing.assert_close(parameters_to_vector(model.parameters()), torch.from_numpy(best).float())
+    with pytest.raises(TypeError, match=r"Foreign has no state\(\) and restore\(\)"):
+        method.state()
+    own = SNES(parameters_to_vector(model.parameters()), population=4)
+    train(model, Plan(epochs=1), Evolution(search=own))
+    assert torch.equal(parameters_to_vector(model.parameters()), own.mean.float())
+
+
+def test_divergence_leaves_the_model_as_it_was() -> None:
+    model = summer()
+    nn.init.constant_(model.readout.bias, torch.inf)
+    before = weights(model)
+    with pytest.raises(DivergenceError, match=r"the loss is (inf|nan); lower sigma \(now 0.05\)"):
+        train(model, Plan(epochs=1), Evolution(population=4))
+    assert weights(model) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ({"search": "adam"}, ValueError, "no search is called 'adam'"),
+        ({"search": 3}, TypeError, r"an object with ask\(\) and tell\(scores\)"),
+        ({"search": "pgpe", "population": 5}, ValueError, "an even number"),
+        ({"search_options": {"speed": 1}}, TypeError, "no option 'speed'"),
+        ({"chunk": 0}, ValueError, "chunk is 0"),
+    ],
+)
+def test_errors(options: dict[str, Any], error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        Evolution(**options)
+
+
+def test_an_estimator_takes_it_by_name() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 6, 2))
+    options = {"search": "snes", "population": 16}
+    estimator = SequenceClassifier(method="evolution", method_options=options, max_epochs=3, random_state=0)
+    estimator.fit(x, x.sum((1, 2)) > 0)
+    assert [epoch["batched"] for epoch in estimator.history_] == [1.0] * 3
+    assert len(estimator.predict(x)) == 40
