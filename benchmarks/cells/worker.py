@@ -30,20 +30,13 @@ def main() -> None:
 
 
 def _steps(work: Callable[[], object], seconds: float, stopped: threading.Event, least: int) -> Iterator[float]:
-    """The seconds of each step, until the time is over or somebody says stop.
-
-    At least so many, but after ten times the time one will do: steps that wait for each other may take seconds.
-    """
+    """The seconds of each step, at least so many, until the time is over or somebody says stop."""
     start, done = time.perf_counter(), 0
-    while not stopped.is_set() and _goes_on(time.perf_counter() - start, seconds, done, least):
+    while not stopped.is_set() and (done < least or time.perf_counter() - start < seconds):
         before = time.perf_counter()
         work()
         done += 1
         yield time.perf_counter() - before
-
-
-def _goes_on(passed: float, seconds: float, done: int, least: int) -> bool:
-    return passed < seconds or done < 1 or (done < least and passed < 10 * seconds + 1)
 
 
 def _listen(orders: "SimpleQueue[dict[str, Any] | None]", stopped: threading.Event) -> None:

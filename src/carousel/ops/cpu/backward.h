@@ -35,7 +35,7 @@ template <class T, class W> struct Backward {
         for (int g = 0; g < kGates; ++g) total += loop.reads(source, g) ? loop.layout.units[g] : 0;
         return total;
     }
-    void run(int threads);
+    void run();
 
 private:
     static void run_part(void* self, int part, int parts);
@@ -436,11 +436,10 @@ private:
     }
 };
 
-template <class T, class W> void Backward<T, W>::run(int threads) {
+template <class T, class W> void Backward<T, W>::run() {
     if (loop.team > 1) together(loop.team, run_team, this);
     else parallel(loop.parts(), run_part, this);
-    const double work = 2.0 * double(loop.time) * double(loop.batch) * loop.layout.rows * double(loop.call.inputs + loop.call.output);
-    parallel(work < 4e6 ? 1 : most(1, threads), run_weights, this);
+    parallel(loop.small() ? 1 : most(1, loop.call.threads), run_weights, this);
     finish();
 }
 template <class T, class W> void Backward<T, W>::run_part(void* self, int part, int parts) { BackwardThread<T, W>(*static_cast<Backward*>(self), {part, parts}, {}).run(); }

@@ -84,9 +84,8 @@ class Call:
         self, ready: Mapping[str, Tensor], *, training: bool, outputs: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Run forwards: all `RESULTS`, and while training all `SAVED`."""
-        like = ready["initial_cell"]
-        made = {name: like.new_empty(shape) for name, shape in self.results().items() if name != "outputs"}
-        made["outputs"] = like.new_empty(self.results()["outputs"]) if outputs is None else outputs
+        like, given = ready["initial_cell"], {} if outputs is None else {"outputs": outputs}
+        made = given | {name: like.new_empty(shape) for name, shape in self.results().items() if name not in given}
         if training:
             made |= self._saved(ready)
         self.enter("forward", {**ready, **made}, TRAINING if training else 0)

@@ -26,11 +26,6 @@ template <class T, class W> struct Forward {
         else parallel(loop.parts(), run_part, this);
     }
     int chunk_steps(int sequences) const { return most(1, int(kChunk) / most(1, sequences)); }
-    bool reads_any(int source) const {
-        for (int g = 0; g < kGates; ++g)
-            if (loop.reads(source, g)) return true;
-        return false;
-    }
 
 private:
     static void run_part(void* self, int part, int parts);
@@ -126,7 +121,7 @@ template <class T, class W> struct ForwardThread {
     }
 
 private:
-    Factors<W> recurring(int source) const { return {share.count, shared.reads_any(source) ? loop.source_width(source) : 0}; }
+    Factors<W> recurring(int source) const { return {share.count, loop.reads_any(source) ? loop.source_width(source) : 0}; }
     // Waits for the team: whether this thread has anything left to do.
     bool meet() {
         if (parts == 1 || shared.meeting.wait(parts)) return true;
@@ -185,7 +180,7 @@ private:
         for (int r = 0; r < active; ++r) prepare(t, step, r);
         if (call.drop_hidden) drop(t, active);
         for (int source = 0; source < kSources; ++source)
-            if (shared.reads_any(source)) factor[source] = gates[source].of(left[source], active, loop.source_width(source));
+            if (loop.reads_any(source)) factor[source] = gates[source].of(left[source], active, loop.source_width(source));
         if (general) advance_general(t, active);
         else
             for (int u = own.begin; u < own.end; u += width) {
@@ -234,7 +229,7 @@ private:
     // What R reads, with some of it dropped.
     void drop(int t, int active) {
         for (int source = kFromHidden; source < kFromGates; ++source)
-            for (int r = 0; r < active && shared.reads_any(source); ++r) {
+            for (int r = 0; r < active && loop.reads_any(source); ++r) {
                 const T *mask = loop.drop_hidden(t, share.rows[r]), *from = left[source][r];
                 T* to = dropped[source] + size_t(r) * size_t(loop.source_width(source));
                 for (int u = 0; u < loop.source_width(source); ++u) to[u] = from[u] * mask[u];

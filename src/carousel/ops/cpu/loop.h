@@ -88,21 +88,20 @@ template <class T> struct Loop {
                 masked(call.drop_candidate, call.drop_candidate_stride, t, b), nullptr};
     }
 
-    // How many threads are worth their start.
-    int parts() const {
-        const double work = 2.0 * time * batch * layout.rows * double(call.inputs + output);
-        return work < 4e6 ? 1 : most(1, least(call.threads, batch));
-    }
+    // Whether there is too little to do for a second thread.
+    bool small() const { return 2.0 * time * batch * layout.rows * double(call.inputs + output) < 4e6; }
+    // How many threads are worth their start, each with sequences of its own.
+    int parts() const { return small() ? 1 : most(1, least(call.threads, batch)); }
     // How many threads share the units of every step and wait for each other; 1 where each had better take sequences of its own.
     // It pays where weights stream through the caches for a few sequences: each core keeps its own part of them.
     int teams() const {
         const bool streams = double(layout.recurrent_rows) * output * sizeof(T) > 400e3 && batch < kFew * call.threads;
-        if (call.threads < 2 || !streams || general() || call.P || layout.sent || reads_cell() || crowded()) return 1;
+        if (call.threads < 2 || !streams || general() || call.P || layout.sent || reads_any(kFromCell) || crowded()) return 1;
         return least(call.threads, (hidden + kPanelLanes<T> - 1) / kPanelLanes<T>);
     }
-    bool reads_cell() const {
+    bool reads_any(int source) const {
         for (int g = 0; g < kGates; ++g)
-            if (reads(kFromCell, g)) return true;
+            if (reads(source, g)) return true;
         return false;
     }
 

@@ -148,13 +148,6 @@ template <class W> struct Product {
     bool add = false;
 };
 
-// One panel of out (+)= left · packed + bias; its columns begin at `column` in each row of out.
-template <class W> void multiply_panel(const Packed<W>& packed, int panel, const Product<W>& product, ptrdiff_t column) {
-    const int width = packed.vectors(panel), columns = least(kPanelLanes<W>, packed.columns - panel * kPanelLanes<W>);
-    run_panel(Tile<W>{product.left, 1, packed.panel(panel), width, packed.depth, product.out, column, columns, product.bias, product.add},
-              product.rows);
-}
-
 // out (+)= left · packed + bias for some of the panels, in blocks of the depth so that a panel's block stays in the second-level cache.
 template <class W> void multiply(const Packed<W>& packed, const Product<W>& product, const W** shifted, int from, int to) {
     for (int begin = 0; begin < packed.depth || begin == 0; begin += kDepth) {

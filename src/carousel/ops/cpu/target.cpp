@@ -55,8 +55,8 @@ template <class T> void backward(const Call& call) {
     clear<T>(call);
     const BackwardUnits<T> units = Rows<T>::backward[instance(call)];
     if constexpr (kHalves && sizeof(T) == sizeof(Pair))
-        if (call.half) return Backward<T, Pair>(call, units).run(call.threads);
-    Backward<T, T>(call, units).run(call.threads);
+        if (call.half) return Backward<T, Pair>(call, units).run();
+    Backward<T, T>(call, units).run();
 }
 
 template <class T> void step(const StepCall& call) {
