@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,19 @@ class Wrong(Exception):
     """A contestant computes something else."""
 
 
+class Entrant(Protocol):
+    """What has the weights of a module, and does its work."""
+
+    @property
+    def module(self) -> nn.Module:
+        """Whose weights these are."""
+        ...
+
+    def work(self, kind: str, x: Tensor) -> timing.Work:
+        """One unit of work of this kind on a batch (time, batch, inputs)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Contestant:
     """A module, and how it is run on a batch (time, batch, inputs) to give outputs."""
@@ -61,7 +74,7 @@ class Contestant:
             x.grad = None
             output = self.run(self.module, x)
             if not gradient:
-                gradient.append(_gradient(output))
+                gradient.append(any_gradient(output))
             output.backward(gradient[0])
             return [output, x.grad, *(p.grad for p in self.module.parameters())]  # type: ignore[list-item]
 
@@ -77,7 +90,7 @@ class Contestant:
         return work
 
 
-def _gradient(output: Tensor) -> Tensor:
+def any_gradient(output: Tensor) -> Tensor:
     """Any gradient, the same for all contestants."""
     drawn = torch.arange(output.numel(), dtype=torch.float64).mul_(0.7).sin_().div_(output.shape[0])
     return drawn.view(output.shape).to(output.dtype)
@@ -155,7 +168,7 @@ def check(works: Mapping[str, timing.Work], right: str, tolerance: float) -> Non
 
 def compared(
     row: Row,
-    contestants: Mapping[str, Contestant],
+    contestants: Mapping[str, Entrant],
     x: Tensor,
     effort: Effort,
     *,

@@ -7,7 +7,7 @@ import torch
 
 import carousel
 from benchmarks import machine
-from benchmarks.cells import costs, crowd, fallbacks, memory, population, streaming, vanilla, variants
+from benchmarks.cells import costs, crowd, fallbacks, jax_peer, memory, population, streaming, vanilla, variants
 from benchmarks.cells.records import Answer
 from benchmarks.cells.timing import Effort
 
@@ -17,6 +17,7 @@ QUESTIONS: dict[str, Callable[[Effort], Answer]] = {
     "variants": variants.variants,
     "peers": variants.peers,
     "compiled": variants.compiled,
+    "jax": jax_peer.scans,
     "ragged": fallbacks.ragged,
     "projection": fallbacks.projection,
     "float64": fallbacks.float64,

@@ -13,6 +13,7 @@ from benchmarks.cells import (
     costs,
     crowd,
     fallbacks,
+    jax_peer,
     memory,
     onnx_peer,
     page,
@@ -116,6 +117,21 @@ def test_onnxruntime_computes_the_same() -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     answered(streaming.streaming(TINY, PROBLEMS), 4, 10)
+
+
+def test_without_jax_its_question_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax_peer, "installed", lambda: False)
+    answer = jax_peer.scans(TINY, PROBLEMS)
+    assert not answer.rows
+    assert "JAX is not installed" in page.section(answer)
+
+
+@pytest.mark.usefixtures("reference")
+def test_scans_of_jax_compute_the_same() -> None:
+    pytest.importorskip("jax")
+    answered(
+        jax_peer.scans(TINY, PROBLEMS), 2 * len(PROBLEMS) * len(jax_peer.STEPS), 2 * len(PROBLEMS) * len(jax_peer.STEPS)
+    )
 
 
 @pytest.mark.usefixtures("reference")
