@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from carousel.cells import VARIANTS, find
-from carousel.ops import PREFERENCE
 from papers.siegelmann1995 import oracle
 from papers.siegelmann1995.programs import BUSY_BEAVER, ON, Machine, automaton, rule110
-from papers.siegelmann1995.run import DTYPES, TORCH, run
+from papers.siegelmann1995.run import DTYPES, TORCH, backends, run
 
 
 def test_the_oracle_knows_rule_110() -> None:
@@ -18,7 +17,7 @@ def test_the_oracle_knows_rule_110() -> None:
     assert state != "H"
 
 
-@pytest.mark.parametrize("backend", [*(each.name for each in PREFERENCE), TORCH])
+@pytest.mark.parametrize("backend", [*backends(), TORCH])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cells", [3, 40])
 def test_rule_110_on_every_backend(backend: str, dtype: str, cells: int) -> None:

@@ -21,8 +21,9 @@ from carousel.ops.recurrence import layer, recurrence
 from carousel.ops.reference import Reference
 from carousel.ops.shapes import ShapeError
 from carousel.ops.step import step
+from carousel.ops.triton import Triton
 
-PREFERENCE.extend((CPU(), Reference()))
+PREFERENCE.extend((CPU(), Triton(), Reference()))
 
 __all__ = [
     "AnyOperands",

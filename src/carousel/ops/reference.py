@@ -90,7 +90,7 @@ def unroll(cell: Cell, operands: Operands) -> Iterator[tuple[int, Moment, State]
     fresh = _widened(operands.steps.fresh) if operands.steps.fresh else None
     gates = operands.gates.unbind(0)
     for t in _order(len(gates), operands.steps):
-        state = _reset(state, fresh, operands.steps, t)
+        state = put_back(state, fresh, operands.steps, t)
         moment = _advance(cell, operands, gates[t], state, t)
         new = State(*_zoned_out(operands.noise, moment, state, t), _sent(cell, moment.gates))
         state = new if operands.steps.lengths is None else _where(t < operands.steps.lengths, new, state)
@@ -112,8 +112,7 @@ def _advance(cell: Cell, operands: Operands, gates: Tensor, state: State, t: int
     """Add what recurs to the pre-activations of step t, and take the step."""
     weights, noise = operands.weights, operands.noise
     pre = gates.to(state.cell.dtype)
-    read = state if noise.drop_hidden is None else _dropped(cell, state, _at(noise.drop_hidden, t))
-    pre = _recur(cell, pre, read, operands)
+    pre = _recur(cell, pre, dropped(cell, state, noise, t), operands)
     drop = None if noise.drop_candidate is None else _at(noise.drop_candidate, t)
     moment = step(cell, StepOperands(pre, state.cell.unsqueeze(0), weights.p, weights.norm_cell), drop)
     if weights.P is None:
@@ -121,8 +120,11 @@ def _advance(cell: Cell, operands: Operands, gates: Tensor, state: State, t: int
     return moment._replace(hidden=F.linear(moment.hidden, weights.P.to(moment.hidden.dtype)))
 
 
-def _dropped(cell: Cell, state: State, mask: Tensor) -> State:
-    """The state as R reads it, with a mask on the hidden state, or on the cell state in the matrix form."""
+def dropped(cell: Cell, state: State, noise: Noise, t: int) -> State:
+    """The state as R reads it at step t, with a mask on the hidden state, or on the cell state in the matrix form."""
+    if noise.drop_hidden is None:
+        return state
+    mask = _at(noise.drop_hidden, t)
     hidden = state.hidden * mask if "hidden" in cell.reads else state.hidden
     return State(hidden, state.cell * mask if "cell" in cell.reads else state.cell, state.gates)
 
@@ -132,12 +134,12 @@ def _recur(cell: Cell, pre: Tensor, state: State, operands: Operands) -> Tensor:
     weights, hidden = operands.weights, operands.hidden
     rows, parts = layout.rows(cell, hidden), {}
     if weights.R is not None:
-        products = _products(cell, weights.R.to(pre.dtype), state)
+        recurring = products(cell, weights.R.to(pre.dtype), state)
         if weights.norm_recurrent is not None:
-            products = _norm(products, weights.norm_recurrent)
+            recurring = _norm(recurring, weights.norm_recurrent)
         if cell.recurrent == cell.learned and weights.G is None:
-            return pre + products
-        parts = {gate: products[:, at] for gate, at in layout.recurrent_rows(cell, hidden).items()}
+            return pre + recurring
+        parts = {gate: recurring[:, at] for gate, at in layout.recurrent_rows(cell, hidden).items()}
     if weights.G is not None and state.gates is not None:
         sent = F.linear(state.gates, weights.G.to(pre.dtype))
         for gate, at in layout.sent_rows(cell, hidden).items():
@@ -145,7 +147,7 @@ def _recur(cell: Cell, pre: Tensor, state: State, operands: Operands) -> Tensor:
     return torch.cat([pre[:, at] + parts[gate] if gate in parts else pre[:, at] for gate, at in rows.items()], dim=1)
 
 
-def _products(cell: Cell, R: Tensor, state: State) -> Tensor:
+def products(cell: Cell, R: Tensor, state: State) -> Tensor:
     """R times what recurs into each gate, the hidden or the cell state."""
     sources = {"hidden": state.hidden, "cell": state.cell}
     if len(cell.reads) == 1:
@@ -175,7 +177,7 @@ def _order(time: int, steps: Steps) -> range:
     return range(time - 1, -1, -1) if steps.reverse else range(time)
 
 
-def _reset(state: State, fresh: State | None, steps: Steps, t: int) -> State:
+def put_back(state: State, fresh: State | None, steps: Steps, t: int) -> State:
     """The state before step t: put back to fresh where a new sequence begins there."""
     at = t + 1 if steps.reverse else t
     if steps.reset is None or at == steps.reset.shape[0]:

@@ -1,6 +1,6 @@
 """The compiled loops under autograd: what is saved, what is overwritten, and who differentiates twice."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,8 +11,7 @@ from carousel.cells import Cell
 from carousel.ops import reference
 from carousel.ops.cpu.call import ACCUMULATE, NAMES, RESULTS, SAVED, Call, Named, dense, named, rows
 from carousel.ops.operands import LayerOperands, Operands, State
-
-Gradients = Sequence[Tensor | None]
+from carousel.ops.twice import Gradients, through_reference
 
 
 def run(cell: Cell, operands: Operands | LayerOperands) -> tuple[Tensor, State]:
@@ -89,32 +88,6 @@ def differentiable(call: Call, given: Gradients, needed: Sequence[bool], gradien
         return [outputs, *state]
 
     return through_reference(results, given, needed, gradients)
-
-
-def through_reference(
-    results: Callable[[Gradients], Gradients], given: Gradients, needed: Sequence[bool], gradients: Gradients
-) -> list[Tensor | None]:
-    """The gradients of all that is given, from those of the `results` that plain torch computes of it; differentiable.
-
-    Each operand is seen through a view, so that of two operands, one computed from the other, neither gets the
-    other's gradient too.
-    """
-    with torch.enable_grad():
-        seen = [t.view_as(t) if t is not None and need else t for t, need in zip(given, needed, strict=True)]
-        pairs = zip(results(seen), gradients, strict=True)
-        present = [
-            (result, gradient)
-            for result, gradient in pairs
-            if result is not None and gradient is not None and result.requires_grad
-        ]
-        wanted = [t for t, need in zip(seen, needed, strict=True) if t is not None and need]
-        found = iter(
-            torch.autograd.grad(
-                [result for result, _ in present], wanted, [gradient for _, gradient in present],
-                create_graph=True, allow_unused=True,
-            )
-        )  # fmt: skip
-    return [next(found) if need else None for need in needed]
 
 
 def _operands(call: Call, given: Gradients) -> Operands:

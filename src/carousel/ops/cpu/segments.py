@@ -10,9 +10,10 @@ from torch import Tensor
 
 from carousel.cells import Cell
 from carousel.ops.cpu import autograd
-from carousel.ops.cpu.autograd import Gradients, gradients_of_results
+from carousel.ops.cpu.autograd import gradients_of_results
 from carousel.ops.cpu.call import NAMES, RESULTS, Call, Named, named
 from carousel.ops.operands import LayerOperands, Noise, Operands, State
+from carousel.ops.twice import Gradients
 
 TIMED = ("x", "gates", "reset", *Noise._fields)
 """Operands of which a segment reads its own steps alone."""

@@ -11,9 +11,9 @@ from torch import Tensor
 from carousel.cells import Cell, row
 from carousel.ops import reference
 from carousel.ops.cpu import extension
-from carousel.ops.cpu.autograd import Gradients, through_reference
 from carousel.ops.cpu.call import KINDS, address, dense
 from carousel.ops.operands import Moment, StepOperands
+from carousel.ops.twice import Gradients, through_reference
 
 MADE = ("hidden", "cell", "activations")
 _encoded = cache(row.encode)

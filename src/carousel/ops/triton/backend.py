@@ -1,0 +1,92 @@
+"""The backend for graphics processors, and what it leaves to others."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from carousel.cells import Cell
+from carousel.ops.backend import AnyOperands, Backend
+from carousel.ops.operands import Moment, Noise, Operands, State, StepOperands
+from carousel.ops.triton import extension
+
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+WIDEST_NORM = 4096
+"""Cells that a tile of layer norm holds at most."""
+
+
+class Triton(Backend):
+    """A fused kernel a step: every cell, lengths, resets, both directions, masks; sums in float32 or float64."""
+
+    name = "triton"
+
+    def refuses(self, cell: Cell, operands: AnyOperands) -> str | None:
+        """Why another backend runs instead: no Triton, another device or dtype, a transform of torch."""
+        tensors = list(operands) if isinstance(operands, StepOperands) else operands.tensors()
+        like = operands.pre if isinstance(operands, StepOperands) else operands.like
+        hidden = operands.previous.shape[2] if isinstance(operands, StepOperands) else operands.hidden
+        return (
+            _refuses_device(tensors)
+            or _refuses_tensors(tensors, like.dtype)
+            or _refuses_mode()
+            or _refuses_cell(cell, hidden)
+            or (None if isinstance(operands, StepOperands) else _refuses_masks(operands.noise))
+        )
+
+    def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
+        """Outputs and the last state, given the pre-activations."""
+        from carousel.ops.triton.autograd import recurrence
+
+        return recurrence(cell, operands)
+
+    def step(self, cell: Cell, operands: StepOperands) -> Moment:
+        """The state after one step, and the gates' activations."""
+        from carousel.ops.triton.step import run
+
+        return run(cell, operands)
+
+
+def _refuses_device(tensors: Iterable[Tensor | None]) -> str | None:
+    for tensor in tensors:
+        if tensor is not None and not tensor.is_cuda and not extension.interprets():
+            return f"its kernels run on a graphics processor; a tensor is on {tensor.device}"
+    return extension.missing()
+
+
+def _refuses_tensors(tensors: Iterable[Tensor | None], dtype: torch.dtype) -> str | None:
+    if dtype not in DTYPES:
+        return f"its kernels compute in {', '.join(map(str, DTYPES))}, not in {dtype}"
+    dual = forward_ad._current_level >= 0
+    for tensor in tensors:
+        if tensor is None or not tensor.is_floating_point():
+            continue
+        if tensor.dtype is not dtype:
+            return f"its kernels read tensors of one dtype; there are {dtype} and {tensor.dtype}"
+        if dual and forward_ad.unpack_dual(tensor).tangent is not None:
+            return "forward-mode derivatives need plain torch operations"
+    return None
+
+
+def _refuses_mode() -> str | None:
+    if torch._C._are_functorch_transforms_active():
+        return "torch.func transforms need plain torch operations"
+    if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
+        return "a dispatch mode or a trace wants to see plain torch operations"
+    return None
+
+
+def _refuses_cell(cell: Cell, hidden: int) -> str | None:
+    if cell.norm and cell.block > 1:
+        return "layer norm over memory cell blocks is left to the reference"
+    if cell.norm and cell.full_gate_recurrence:
+        return "layer norm with full gate recurrence is left to the reference"
+    if cell.norm and hidden > WIDEST_NORM:
+        return f"a tile of layer norm holds {WIDEST_NORM} cells at most, not {hidden}"
+    return None
+
+
+def _refuses_masks(noise: Noise) -> str | None:
+    if torch.is_grad_enabled() and any(mask is not None and mask.requires_grad for mask in noise):
+        return "its kernels take masks as constants, and a gradient is wanted for one"
+    return None

@@ -1,0 +1,280 @@
+"""One step backwards: from the gradients of h and c to those of the pre-activations and of the state before."""
+
+from typing import Any, NamedTuple
+
+import triton
+import triton.language as tl
+
+from carousel.ops.triton.kernels.flow import (
+    add_to,
+    arriving,
+    leave,
+    of_sent,
+    of_state,
+    owner,
+    put_aside,
+    through_zoneout,
+    unprojected,
+)
+from carousel.ops.triton.kernels.forward import advanced, rows_at
+from carousel.ops.triton.kernels.memory import (
+    cell_before,
+    cells_at,
+    features_at,
+    in_time,
+    index,
+    inside,
+    mask_of,
+    moved,
+    nothing,
+    over_block,
+)
+from carousel.ops.triton.kernels.norm import (
+    gain_of,
+    normalized,
+    over_gates,
+    recurs_into,
+    standardized,
+    standardized_back,
+    standardized_gates,
+)
+from carousel.ops.triton.kernels.products import part_of, width_of
+from carousel.ops.triton.kernels.row import (
+    BA2016,
+    CELL,
+    COMPLEMENT,
+    CURRENT,
+    GATES,
+    HIDDEN,
+    LEARNED,
+    PREVIOUS,
+    TORCH_SAMPLE,
+    first,
+)
+from carousel.ops.triton.kernels.squash import slope, squashed
+
+
+class Again(NamedTuple):
+    """What a step computed: the old cell state, the gates, the new cell state (before its norm too), and squash(c)."""
+
+    old: Any
+    i: Any
+    f: Any
+    z: Any
+    o: Any
+    raw: Any
+    c: Any
+    s: Any
+
+
+@triton.jit
+def activation_again(gate, at, call):
+    """What the gate let through: 1 if it is open."""
+    if gate.kind == LEARNED:
+        where = in_time(rows_at(gate, at, call), call.size.rows, call)
+        return tl.load(call.saved.activations + where, inside(at), 0.0).to(call.given.initial.cell.dtype.element_ty)
+    else:
+        return nothing(call) + 1.0
+
+
+@triton.jit
+def entering(z, at, call):
+    """The candidate as the input gate meets it."""
+    if call.given.masks.drop_candidate.data is not None:
+        return z * mask_of(call.given.masks.drop_candidate, at)
+    else:
+        return z
+
+
+@triton.jit
+def again(at, call):
+    """The step once more, from what was saved."""
+    old = cell_before(at, call)
+    i, f = activation_again(call.row.input, at, call), activation_again(call.row.forget, at, call)
+    z, o = activation_again(call.row.candidate, at, call), activation_again(call.row.output, at, call)
+    if call.row.forget.kind == COMPLEMENT:
+        f = 1.0 - i
+    if call.row.input.kind == COMPLEMENT:
+        i = 1.0 - f
+    raw = f * old + i * entering(z, at, call)
+    c = advanced(i, f, z, old, at, call)
+    shown = normalized(c, call.given.norm_cell, at.k, call) if call.row.norm == BA2016 else c
+    return Again(old, i, f, z, o, raw, c, squashed(shown, call.row.squash))
+
+
+@triton.jit
+def pre_activation(gate, given, sent, value, flow, at, call):
+    """The gradient of the gate's pre-activation from the cells' share in that of its activation; written down."""
+    if gate.kind == LEARNED:
+        total = (over_block(given, call) if gate.shares else given) + sent
+        total = tl.where(inside(at), total * slope(value, gate.squash), 0.0)
+        where = in_time(rows_at(gate, at, call), call.size.rows, call)
+        tl.store(flow.gates + where, total, owner(gate, at, call))
+        return total
+    else:
+        return nothing(call)
+
+
+@triton.jit
+def peepholes(row):
+    """How many the cell has."""
+    first_two = (row.input.peephole != 0) + (row.forget.peephole != 0)
+    return first_two + (row.candidate.peephole != 0) + (row.output.peephole != 0)
+
+
+@triton.jit
+def through_peephole(total, gate, pre, state, flow, at, call):
+    """total + the gradient of a cell state through the gate's peephole; p's is added to its sum."""
+    hidden = call.size.hidden
+    units = gate.peephole_at * hidden + at.k
+    if flow.p is not None:
+        where = at.b[:, None] * (peepholes(call.row) * hidden) + units[None, :]
+        add_to(flow.p, where, pre * state, inside(at))
+    return total + pre * tl.load(call.given.p + units, at.k < hidden, 0.0).to(pre.dtype)[None, :]
+
+
+@triton.jit
+def norm_back(given, value, flow, at, call):
+    """The gradient of a value before layer norm over the cells; gain's and bias's are added to their sums."""
+    hidden = call.size.hidden
+    gain = tl.load(call.given.norm_cell + at.k, at.k < hidden, 0.0).to(value.dtype)
+    standard, factor = standardized(value, at.k, call)
+    if flow.norm_cell is not None:
+        where = index(at, 2 * hidden)
+        add_to(flow.norm_cell, where, given * standard, inside(at))
+        add_to(flow.norm_cell, where + hidden, given, inside(at))
+    return standardized_back(given * gain[None, :], standard, factor, inside(at), hidden)
+
+
+@triton.jit
+def gained(gate, pre, standard, flow, at, call):
+    """A gate's gradient times the gain; gain's and bias's are added to their sums."""
+    if recurs_into(gate, call.row):
+        if flow.norm_recurrent is not None:
+            where = index(at, 2 * call.size.recurrent) + first(gate.recurrent, call.size)
+            add_to(flow.norm_recurrent, where, pre * standard, inside(at))
+            add_to(flow.norm_recurrent, where + call.size.recurrent, pre, inside(at))
+        gain, _ = gain_of(gate, at.k, call)
+        return pre * gain[None, :].to(pre.dtype)
+    else:
+        return nothing(call)
+
+
+@triton.jit
+def give_product(gate, value, flow, at, call):
+    """Write the gradient of R h for a gate."""
+    if recurs_into(gate, call.row):
+        there = moved(at, at.t, at.k + first(gate.recurrent, call.size), at.here)
+        where = in_time(there, call.size.recurrent, call)
+        tl.store(flow.products + where, tl.where(inside(at), value, 0.0), at.here)
+
+
+@triton.jit
+def norm_gates_back(i, f, z, o, flow, at, call):
+    """Write the gradients of R h, from those of the gates' pre-activations."""
+    x_i, x_f, x_z, x_o, factor = standardized_gates(at, call)
+    i, f = gained(call.row.input, i, x_i, flow, at, call), gained(call.row.forget, f, x_f, flow, at, call)
+    z, o = gained(call.row.candidate, z, x_z, flow, at, call), gained(call.row.output, o, x_o, flow, at, call)
+    mean = over_gates(i, f, z, o, call)[:, None]
+    along, factor = over_gates(i * x_i, f * x_f, z * x_z, o * x_o, call)[:, None], factor[:, None]
+    give_product(call.row.input, factor * (i - mean - x_i * along), flow, at, call)
+    give_product(call.row.forget, factor * (f - mean - x_f * along), flow, at, call)
+    give_product(call.row.candidate, factor * (z - mean - x_z * along), flow, at, call)
+    give_product(call.row.output, factor * (o - mean - x_o * along), flow, at, call)
+
+
+@triton.jit
+def of_cell(d_h, d_c, pre_o, made, flow, at, call):
+    """The gradient of the cell state before its norm: from h, the state after the step, and the output gate."""
+    d_shown = tl.where(inside(at), d_h * made.o * slope(made.s, call.row.squash), 0.0)
+    if call.row.norm == BA2016:
+        d_shown = norm_back(d_shown, made.c, flow, at, call)
+    d_c += d_shown
+    if call.row.output.peephole == CURRENT:
+        d_c = through_peephole(d_c, call.row.output, pre_o, made.c, flow, at, call)
+    if call.row.norm == TORCH_SAMPLE:
+        d_c = norm_back(d_c, made.raw, flow, at, call)
+    return d_c
+
+
+@triton.jit
+def seen(total, gate, pre, old, flow, at, call):
+    """total + the gradient of the old cell state through the gate's peephole, if it has one."""
+    if gate.peephole == PREVIOUS:
+        return through_peephole(total, gate, pre, old, flow, at, call)
+    else:
+        return total
+
+
+@triton.jit(do_not_specialize=["t", "later"])
+def collect(t, later, call, flow, LAST: tl.constexpr):
+    """The gradient of P's product at step t. Grid: tiles of features, tiles of sequences."""
+    at = features_at(t, call.size.output, call)
+    value = arriving(later, flow, LAST, at, call)
+    tl.store(flow.projected + in_time(at, call.size.output, call), value, at.here)
+
+
+@triton.jit(do_not_specialize=["t", "later"])
+def retreat(t, later, call, flow, raw, LAST: tl.constexpr):
+    """From the gradients behind step t to those of its pre-activations, and to what is carried to the step before.
+
+    `later` is the step after t in the order of the loop; LAST says that there is none. With a projection, o h(c) is
+    written to `raw` (time, batch, hidden). Grid: tiles of cells, tiles of sequences.
+    """
+    at = cells_at(t, call)
+    made = again(at, call)
+    if call.row.projection:
+        d_h = unprojected(flow, at, call)
+        shown = tl.where(inside(at), made.o * made.s, 0.0)
+        tl.store(raw + in_time(at, call.size.hidden, call), shown, at.here)
+    else:
+        d_h = arriving(later, flow, LAST, at, call)
+    sent_i = of_sent(call.row.input, later, flow, LAST, at, call)
+    sent_f = of_sent(call.row.forget, later, flow, LAST, at, call)
+    sent_o = of_sent(call.row.output, later, flow, LAST, at, call)
+    tl.debug_barrier()
+    leave(call.row.input, sent_i, flow, at, call)
+    leave(call.row.forget, sent_f, flow, at, call)
+    leave(call.row.output, sent_o, flow, at, call)
+    d_state = of_state(CELL, moved(at, later, at.k, at.here), flow, LAST, call)
+    d_c, passed = through_zoneout(d_state, CELL, flow, at, call)
+
+    pre_o = pre_activation(call.row.output, d_h * made.s, sent_o, made.o, flow, at, call)
+    d_c = of_cell(d_h, d_c, pre_o, made, flow, at, call)
+    d_i, d_f, d_z = d_c * entering(made.z, at, call), d_c * made.old, entering(d_c * made.i, at, call)
+    if call.row.forget.kind == COMPLEMENT:
+        d_i -= d_f
+    if call.row.input.kind == COMPLEMENT:
+        d_f -= d_i
+    pre_i = pre_activation(call.row.input, d_i, sent_i, made.i, flow, at, call)
+    pre_f = pre_activation(call.row.forget, d_f, sent_f, made.f, flow, at, call)
+    pre_z = pre_activation(call.row.candidate, d_z, nothing(call), made.z, flow, at, call)
+    d_old = seen(d_c * made.f, call.row.output, pre_o, made.old, flow, at, call)
+    d_old = seen(d_old, call.row.input, pre_i, made.old, flow, at, call)
+    d_old = seen(d_old, call.row.forget, pre_f, made.old, flow, at, call)
+    d_old = seen(d_old, call.row.candidate, pre_z, made.old, flow, at, call)
+    if call.row.norm:
+        norm_gates_back(pre_i, pre_f, pre_z, pre_o, flow, at, call)
+    where = index(at, call.size.hidden)
+    d_old = put_aside(tl.where(inside(at), d_old, 0.0), flow.fresh.cell, where, at, call)
+    tl.store(flow.carried.cell + where, passed + d_old, at.here)
+
+
+@triton.jit
+def finish_part(source: tl.constexpr, later, flow, call):
+    """Add what reaches a part of the initial state through the first step's product."""
+    width = width_of(source, call)
+    at = features_at(later, width, call)
+    value = of_state(source, at, flow, False, call)
+    tl.store(part_of(flow.carried, source) + index(at, width), value, at.here)
+
+
+@triton.jit(do_not_specialize=["later"])
+def finish(later, call, flow):
+    """The gradients of the initial state, in place of what was carried. Grid: the widest part's tiles, sequences'."""
+    if call.row.reads_hidden:
+        finish_part(HIDDEN, later, flow, call)
+    if call.row.reads_cell:
+        finish_part(CELL, later, flow, call)
+    if call.row.full:
+        finish_part(GATES, later, flow, call)

@@ -1,0 +1,228 @@
+"""What a kernel is given, in groups, and how it reads the state."""
+
+from typing import Any, NamedTuple
+
+import triton
+import triton.language as tl
+
+from carousel.ops.triton.kernels.row import Row
+
+
+class Size(NamedTuple):
+    """Sizes: steps, sequences, cells, features out, units of a shared gate, and rows of the three products."""
+
+    time: Any
+    batch: Any
+    hidden: Any
+    output: Any
+    shared: Any
+    rows: Any
+    recurrent: Any
+    sent: Any
+
+
+class States(NamedTuple):
+    """h (batch, output), c (batch, hidden) and the gates sent on (batch, sent), of a step or as gradients."""
+
+    hidden: Any
+    cell: Any
+    gates: Any
+
+
+class Mask(NamedTuple):
+    """A mask, None if there is none, and its strides along time, batch and units (0 where one stands for all)."""
+
+    data: Any
+    time: Any
+    batch: Any
+    unit: Any
+
+
+class Masks(NamedTuple):
+    """The four masks of `ops.Noise`."""
+
+    zoneout_hidden: Mask
+    zoneout_cell: Mask
+    drop_hidden: Mask
+    drop_candidate: Mask
+
+
+class Given(NamedTuple):
+    """What both directions read: pre-activations (time, batch, rows), weights, lengths, resets and masks."""
+
+    gates: Any
+    R: Any
+    p: Any
+    G: Any
+    P: Any
+    norm_recurrent: Any
+    norm_cell: Any
+    lengths: Any
+    reset: Any
+    initial: States
+    fresh: States
+    masks: Masks
+
+
+class Saved(NamedTuple):
+    """What the way back reads: h and c after every step, the gates' activations, and R h under layer norm."""
+
+    outputs: Any
+    cells: Any
+    activations: Any
+    products: Any
+
+
+class Plan(NamedTuple):
+    """What a kernel is compiled for: its tile of sequences, cells and depth, cells that a tile owns, and the rest.
+
+    `widens` is for the interpreter, which cannot multiply bfloat16.
+    """
+
+    batch: Any
+    cells: Any
+    depth: Any
+    own: Any
+    reverse: Any
+    precision: Any
+    widens: Any
+
+
+class Call(NamedTuple):
+    """All that every kernel is given."""
+
+    size: Size
+    row: Row
+    given: Given
+    saved: Saved
+    plan: Plan
+
+
+class At(NamedTuple):
+    """Where a program is: step, sequences, units, which of both exist, and which sequences the step belongs to."""
+
+    t: Any
+    b: Any
+    k: Any
+    here: Any
+    lives: Any
+
+
+@triton.jit
+def cells_at(t, call):
+    """This program's tile of cells, whole blocks; behind them a number that is no cell."""
+    k = tl.arange(0, call.plan.cells)
+    k = tl.where(k < call.plan.own, tl.program_id(0) * call.plan.own + k, call.size.hidden)
+    return placed(t, k, call.size.hidden, call)
+
+
+@triton.jit
+def features_at(t, width, call):
+    """This program's tile of as many features as a state has."""
+    k = tl.program_id(0) * call.plan.cells + tl.arange(0, call.plan.cells)
+    return placed(t, k, width, call)
+
+
+@triton.jit
+def placed(t, k, width, call):
+    """Units k of this program's sequences."""
+    b = tl.program_id(1) * call.plan.batch + tl.arange(0, call.plan.batch)
+    here = (b < call.size.batch)[:, None] & (k < width)[None, :]
+    return At(t, b, k, here, alive(t, b, call))
+
+
+@triton.jit
+def moved(at, t, k, here):
+    """The same sequences at another step or other units."""
+    return At(t, at.b, k, here, at.lives)
+
+
+@triton.jit
+def alive(t, b, call):
+    """Whether step t belongs to the sequences b."""
+    inside = b < call.size.batch
+    if call.given.lengths is not None:
+        inside = inside & (t < tl.load(call.given.lengths + b, inside, 0))
+    return inside
+
+
+@triton.jit
+def inside(at):
+    """Which units exist, of sequences that the step belongs to."""
+    return at.here & at.lives[:, None]
+
+
+@triton.jit
+def index(at, width):
+    """Where the units lie in (batch, width)."""
+    return at.b[:, None] * width + at.k[None, :]
+
+
+@triton.jit
+def in_time(at, width, call):
+    """Where they lie in (time, batch, width)."""
+    return (at.t.to(tl.int64) * call.size.batch + at.b)[:, None] * width + at.k[None, :]
+
+
+@triton.jit
+def mask_of(mask, at):
+    """A mask's values."""
+    where = at.t.to(tl.int64) * mask.time + at.b[:, None] * mask.batch + at.k[None, :] * mask.unit
+    return tl.load(mask.data + where, at.here, 1.0)
+
+
+@triton.jit
+def begins(at, call):
+    """Which sequences begin anew between the step and the one before it in the order of the loop."""
+    t = tl.zeros_like(at.b) + (at.t + 1 if call.plan.reverse else at.t)
+    there = alive(t, at.b, call) & (t < call.size.time)
+    reset = tl.load(call.given.reset + t.to(tl.int64) * call.size.batch + at.b, there, 0)
+    return there & (reset != 0)
+
+
+@triton.jit
+def put_back(value, fresh, width, at, call):
+    """The state before a step, put back to `fresh` (zeros if None) where a sequence begins."""
+    if call.given.reset is not None:
+        new = begins(at, call)[:, None]
+        if fresh is not None:
+            return tl.where(new, tl.load(fresh + index(at, width), at.here, 0.0), value)
+        else:
+            return tl.where(new, 0.0, value)
+    else:
+        return value
+
+
+@triton.jit
+def before_step(state, fresh, width, at, call):
+    """The state (batch, width) that the step starts from."""
+    return put_back(tl.load(state + index(at, width), at.here, 0.0), fresh, width, at, call)
+
+
+@triton.jit
+def cell_before(at, call):
+    """The cell state that the step started from, on the way back."""
+    width = call.size.hidden
+    earlier = tl.zeros_like(at.b) + (at.t + 1 if call.plan.reverse else at.t - 1)
+    follows = (alive(earlier, at.b, call) & (earlier >= 0) & (earlier < call.size.time))[:, None]
+    kept = (earlier.to(tl.int64) * call.size.batch + at.b)[:, None] * width + at.k[None, :]
+    start = tl.load(call.given.initial.cell + index(at, width), at.here, 0.0)
+    value = tl.where(follows, tl.load(call.saved.cells + kept, at.here & follows, 0.0), start)
+    return put_back(value, call.given.fresh.cell, width, at, call)
+
+
+@triton.jit
+def nothing(call):
+    """Zeros of the state's dtype, for a tile."""
+    return tl.zeros([call.plan.batch, call.plan.cells], call.given.initial.cell.dtype.element_ty)
+
+
+@triton.jit
+def over_block(value, call):
+    """The sum of a value (batch, cells) over the cells of each block, for each of them."""
+    if call.row.block == 1:
+        return value
+    else:
+        k = tl.arange(0, call.plan.cells)
+        same = (k[:, None] // call.row.block == k[None, :] // call.row.block).to(value.dtype)
+        return tl.dot(value, same, input_precision="ieee", out_dtype=value.dtype)

@@ -1,0 +1,109 @@
+"""Layer normalisation, where one tile spans all cells."""
+
+import triton
+import triton.language as tl
+
+from carousel.ops.triton.kernels.memory import in_time, moved, nothing
+from carousel.ops.triton.kernels.products import receives
+from carousel.ops.triton.kernels.row import CELL, HIDDEN, first
+
+EPSILON = tl.constexpr(1e-5)
+
+
+@triton.jit
+def standardized(value, k, call):
+    """Mean zero and variance one over the cells, and the factor that made it so."""
+    here = (k < call.size.hidden)[None, :]
+    centred = value - (tl.sum(tl.where(here, value, 0.0), 1) / call.size.hidden)[:, None]
+    variance = tl.sum(tl.where(here, centred * centred, 0.0), 1) / call.size.hidden
+    factor = 1.0 / tl.sqrt(variance + EPSILON)
+    return centred * factor[:, None], factor
+
+
+@triton.jit
+def standardized_back(given, standard, factor, here, count):
+    """The gradient of a value from that of its standardized one."""
+    given = tl.where(here, given, 0.0)
+    mean, along = tl.sum(given, 1) / count, tl.sum(given * standard, 1) / count
+    return tl.where(here, factor[:, None] * (given - mean[:, None] - standard * along[:, None]), 0.0)
+
+
+@triton.jit
+def normalized(value, gain_and_bias, k, call):
+    """Layer norm over the cells."""
+    there = k < call.size.hidden
+    gain = tl.load(gain_and_bias + k, there, 0.0).to(value.dtype)
+    bias = tl.load(gain_and_bias + call.size.hidden + k, there, 0.0).to(value.dtype)
+    standard, _ = standardized(value, k, call)
+    return standard * gain[None, :] + bias[None, :]
+
+
+@triton.jit
+def recurs_into(gate, row):
+    """Whether R has rows for the gate."""
+    return receives(gate, HIDDEN, row) or receives(gate, CELL, row)
+
+
+@triton.jit
+def product_of(gate, at, call):
+    """R h of a gate, which was computed before the step; zero if nothing recurs into it."""
+    if recurs_into(gate, call.row):
+        there = moved(at, at.t, at.k + first(gate.recurrent, call.size), at.here)
+        return tl.load(call.saved.products + in_time(there, call.size.recurrent, call), at.here, 0.0)
+    else:
+        return nothing(call)
+
+
+@triton.jit
+def less(value, mean, gate, at, call):
+    """The value less the mean, zero where nothing recurs."""
+    if recurs_into(gate, call.row):
+        return tl.where(at.here, value - mean[:, None], 0.0)
+    else:
+        return value
+
+
+@triton.jit
+def over_gates(i, f, z, o, call):
+    """The mean over all rows that recur."""
+    return (tl.sum(i, 1) + tl.sum(f, 1) + tl.sum(z, 1) + tl.sum(o, 1)) / call.size.recurrent
+
+
+@triton.jit
+def standardized_gates(at, call):
+    """R h of the gates i f z o, mean zero and variance one over all their rows, and the factor that made it so."""
+    i, f = product_of(call.row.input, at, call), product_of(call.row.forget, at, call)
+    z, o = product_of(call.row.candidate, at, call), product_of(call.row.output, at, call)
+    mean = over_gates(i, f, z, o, call)
+    i, f = less(i, mean, call.row.input, at, call), less(f, mean, call.row.forget, at, call)
+    z, o = less(z, mean, call.row.candidate, at, call), less(o, mean, call.row.output, at, call)
+    factor = 1.0 / tl.sqrt(over_gates(i * i, f * f, z * z, o * o, call) + EPSILON)
+    return i * factor[:, None], f * factor[:, None], z * factor[:, None], o * factor[:, None], factor
+
+
+@triton.jit
+def gain_of(gate, k, call):
+    """Gain and bias of a gate's rows."""
+    where = call.given.norm_recurrent + k + first(gate.recurrent, call.size)
+    there = k < call.size.hidden
+    return tl.load(where, there, 0.0), tl.load(where + call.size.recurrent, there, 0.0)
+
+
+@triton.jit
+def scaled(value, gate, k, call):
+    """Times the gain, plus the bias."""
+    if recurs_into(gate, call.row):
+        gain, bias = gain_of(gate, k, call)
+        return value * gain[None, :].to(value.dtype) + bias[None, :].to(value.dtype)
+    else:
+        return value
+
+
+@triton.jit
+def normalized_gates(at, call):
+    """Layer norm of R h over all rows that recur, for the gates i f z o."""
+    i, f, z, o, _ = standardized_gates(at, call)
+    return (
+        scaled(i, call.row.input, at.k, call), scaled(f, call.row.forget, at.k, call),
+        scaled(z, call.row.candidate, at.k, call), scaled(o, call.row.output, at.k, call),
+    )  # fmt: skip

@@ -1,0 +1,99 @@
+"""The Triton kernels agree with the reference, in values and all gradients, as far as the interpreter tells."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+import carousel
+from carousel.cells import find
+from carousel.ops import Operands, Reference, Steps, only
+from carousel.ops.triton import Triton
+from carousel.testing import CELLS, Problem, check, compare
+from carousel.testing.problems import PROBLEMS, STEPS
+from tests.ops.triton.interpreter import needs_interpreter
+
+pytestmark = needs_interpreter
+
+EVERYTHING = next(problem for problem in PROBLEMS if problem.name == "everything")
+FORWARDS = replace(
+    EVERYTHING, name="without masks, forwards", time=5, hidden=18, projection=0, reverse=False, noise=False
+)
+EMPTY = [problem for problem in PROBLEMS if problem.name.startswith("no ")]
+EMPTY_STEP = next(problem for problem in STEPS if problem.batch == 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", [EVERYTHING, FORWARDS], ids=lambda problem: problem.name)
+@pytest.mark.parametrize("name", CELLS)
+def test_every_cell(name: str, problem: Problem) -> None:
+    (found,) = check(Triton(), cells=[name], problems=[problem], dtype=torch.float64)
+    assert found.refused is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("name", ["lstm", "peephole_matrix", "full_gate_recurrence", "lstm with ba2016"])
+def test_every_dtype(name: str, dtype: torch.dtype) -> None:
+    assert compare(Triton(), name, EVERYTHING, dtype=dtype).holds
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_every_step(name: str) -> None:
+    found = check(Triton(), cells=[name], problems=STEPS, dtype=torch.float64)
+    assert {finding.refused for finding in found} == {None}
+
+
+def test_no_steps_and_no_sequences() -> None:
+    check(Triton(), cells=["peephole", "fgr"], problems=[*EMPTY, EMPTY_STEP], dtype=torch.float64)
+
+
+def test_a_block_that_is_no_power_of_two() -> None:
+    cell = find("peephole").with_options(block=3)
+    assert compare(Triton(), "threes", Problem("three", 3, 2, 2, 9), cell=cell, dtype=torch.float64).holds
+
+
+def test_second_derivatives_go_through_the_reference() -> None:
+    cell, problem = find("peephole"), Problem("small", 3, 2, 2, 3)
+    given = problem.operands(cell, dtype=torch.float64)
+
+    def gradient(backend: Triton | Reference) -> torch.Tensor:
+        gates = given.gates.clone().requires_grad_()
+        outputs, _ = backend.recurrence(cell, replace(given, gates=gates))
+        (first,) = torch.autograd.grad(outputs.square().sum(), gates, create_graph=True)
+        return torch.autograd.grad(first.square().sum(), gates)[0]
+
+    torch.testing.assert_close(gradient(Triton()), gradient(Reference()))
+
+
+def test_a_module_runs_on_it() -> None:
+    torch.manual_seed(0)
+    module, x = carousel.LSTM(3, 5, num_layers=2, bidirectional=True), torch.randn(4, 2, 3)
+    with only("triton"):
+        assert [choice.backend for choice in module.explain()] == ["triton"]
+        outputs, _ = module(x)
+    with only("reference"):
+        torch.testing.assert_close(outputs, module(x)[0])
+
+
+def test_masks_that_want_a_gradient_are_refused() -> None:
+    cell = find("lstm")
+    given: Operands = replace(EVERYTHING, projection=0).operands(cell)
+    masks = given.noise._replace(drop_candidate=torch.ones(1, 1, 1, requires_grad=True))
+    assert "a gradient is wanted" in str(Triton().refuses(cell, replace(given, noise=masks)))
+
+
+def test_what_is_left_to_the_reference_is_said() -> None:
+    given = Problem("small", 2, 2, 0, 4).operands(find("lstm"))
+    for options in ({"norm": "ba2016", "block": 2}, {"norm": "ba2016", "full_gate_recurrence": True}):
+        refused = Triton().refuses(find("lstm").with_options(**options), given)
+        assert refused is not None
+        assert "left to the reference" in refused
+
+
+def test_lengths_need_not_be_dense() -> None:
+    cell = find("lstm")
+    given = Problem("small", 4, 3, 0, 4).operands(cell, dtype=torch.float64)
+    lengths = torch.tensor([[4, 0], [1, 0], [2, 0]])[:, 0]
+    given = replace(given, steps=Steps(lengths))
+    torch.testing.assert_close(Triton().recurrence(cell, given)[0], Reference().recurrence(cell, given)[0])
