@@ -99,8 +99,8 @@ def eager(kind: type[SequenceEstimator]) -> Any:
     """That estimator, which writes a checkpoint after each update."""
 
     class Eager(kind):
-        def _plan(self, *arguments: Any) -> Plan:
-            return replace(super()._plan(*arguments), checkpoint_updates=1, checkpoint_seconds=1e9)
+        def _plan(self, material: Any, seed: int, checkpoint: Any) -> Plan:
+            return replace(super()._plan(material, seed, checkpoint), checkpoint_updates=1, checkpoint_seconds=1e9)
 
     return Eager
 

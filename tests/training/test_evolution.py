@@ -222,7 +222,7 @@ def test_an_estimators_random_state_decides_the_search() -> None:
         method: dict[str, Any] = {"method": "evolution", "method_options": {"population": 6}, "hidden_size": 3}
         estimator = SequenceClassifier(**method, max_epochs=1, random_state=state).fit(x, x.sum((1, 2)) > 0)
         estimator.partial_fit(x, x.sum((1, 2)) > 0)
-        found.append(estimator._online.method._search.seed)  # pyright: ignore
+        found.append(estimator._online.method._search.seed)  # type: ignore[attr-defined]  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     assert found[0] == found[1] != found[2]
 
 

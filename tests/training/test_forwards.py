@@ -138,7 +138,7 @@ def test_a_stream_goes_on_from_piece_to_piece(kind: type[Method]) -> None:
     for steps in (2, 22):
         model, count = streamed(), -(-22 // steps)
         source = StreamBatches(sequences, targets, lanes=1, steps=steps, shuffle=False)
-        list(fit(model, source, kind(learning_rate=0.02, accumulate=count), Plan(epochs=2)))
+        list(fit(model, source, method_named(kind.name, learning_rate=0.02, accumulate=count), Plan(epochs=2)))
         ends.append(model.state_dict())
     torch.testing.assert_close(ends[0], ends[1], rtol=1e-7, atol=1e-9)
 

@@ -38,4 +38,4 @@ def _shown(tensor: Tensor, level: int) -> Tensor:
     """The tensor with its hidden axis in front; itself if it has none."""
     if not _of_torch._functorch.is_legacy_batchedtensor(tensor):
         return tensor
-    return torch._remove_batch_dim(tensor, level, 1, 0)
+    return torch._remove_batch_dim(tensor, level, 1, 0)  # pyright: ignore[reportPrivateImportUsage]

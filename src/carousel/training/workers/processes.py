@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, cast
 
 from carousel.training.workers.work import FAILED, ITEM, READY, TASK, one_thread, work
 from carousel.training.workers.workers import Task, WorkerError, Workers
@@ -187,7 +187,7 @@ def _started(place: int) -> _Worker:
     with one_thread(os.environ):
         process.start()
     theirs.close()  # so that the end of the process is the end of the pipe
-    return _Worker(process, ours)
+    return _Worker(process, cast(Connection, ours))
 
 
 def _end(team: dict[int, _Worker], owner: int) -> None:
