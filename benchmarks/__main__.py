@@ -25,7 +25,7 @@ def main(words: list[str]) -> None:
             print(page.section(result), flush=True)
     right = _cells(given) if not given.names or "cells" in given.names else True
     if not given.names or "methods" in given.names:
-        methods.measured(given.method).write()
+        methods.measure(given.method)
     page.write()
     speed_page.write()
     methods.write()

@@ -30,9 +30,9 @@ NETWORK: dict[str, Any] = {
 }  # fmt: skip
 """What all have in common: all must come from the LSTM, and its median is all that is asked for."""
 OWN: dict[str, dict[str, Any]] = {
-    "evolution": {"max_epochs": 40, "method_options": {"population": 64, "sigma": 0.1}},
+    "evolution": {"method_options": {"population": 64, "sigma": 0.1}},
     "dekf": {"max_epochs": 5, "windows_per_epoch": 128, "batch_size": 2},
-    "rtrl": {"windows_per_epoch": 512, "batch_size": 32},
+    "rtrl": {"windows_per_epoch": 256, "batch_size": 16, "max_epochs": 5},
 }
 """What a method needs to be told in its place: how much it sees, and in which pieces. Others take the defaults."""
 PAGE = ROOT / "docs" / "methods.md"
@@ -69,30 +69,42 @@ class Comparison:
 
 
 def read(folder: Path = RESULTS) -> Comparison:
-    """What was measured last."""
-    found = json.loads((folder / f"{PREFIX}co2.json").read_text(encoding="utf-8"))
+    """What was measured last; nothing yet if there is no file."""
+    path = folder / f"{PREFIX}co2.json"
+    if not path.exists():
+        return Comparison([], {}, {}, [])
+    found = json.loads(path.read_text(encoding="utf-8"))
     return Comparison(**{**found, "learned": [Learned(**one) for one in found["learned"]]})
 
 
-def measured(names: Sequence[str] = (), seeds: Sequence[int] = SEEDS) -> Comparison:
-    """Learn by these methods, or all, each seed in a process of its own; the figures of others stay."""
-    before, simple = load(), dict[str, float]()
-    kept = {one.method: one for one in (read().learned if names else [])}
-    for name in names or METHODS:
-        found = Learned(name, OWN.get(name, {}))
-        for seed in seeds:
-            print(f"{name}, seed {seed}", file=sys.stderr, flush=True)
-            answer = _elsewhere(name, seed)
-            found.refused = answer.get("refused", "")
-            if found.refused:
-                break
-            simple = answer["simple"]
-            found.mae.append(answer["mae"])
-            found.seconds.append(answer["seconds"])
-            found.memory.append(answer["memory"])
-            found.updates = answer["updates"]
-        kept[name] = found
-    return Comparison([kept[name] for name in METHODS if name in kept], simple, described(), [before, load()])
+def measure(names: Sequence[str] = (), seeds: Sequence[int] = SEEDS, folder: Path = RESULTS) -> Comparison:
+    """Learn by all methods, or anew by these, each seed in a process of its own; goes on where it was stopped."""
+    found = read(folder)
+    kept = {one.method: one for one in found.learned if one.method not in names}
+    for place, seed in enumerate(seeds):
+        for name in names or METHODS:
+            one = kept.get(name)
+            if one is None or one.options != OWN.get(name, {}):
+                one = kept[name] = Learned(name, OWN.get(name, {}))
+            if not one.refused and len(one.mae) == place:
+                before = load()
+                _take(found, one, _elsewhere(name, seed))
+                found.machine, found.load = described(), [before, load()]
+                found.learned = [kept[name] for name in METHODS if name in kept]
+                found.write(folder)
+    return found
+
+
+def _take(found: Comparison, one: Learned, answer: dict[str, Any]) -> None:
+    """Keep what a process said."""
+    one.refused = answer.get("refused", "")
+    if one.refused:
+        return
+    found.simple = answer["simple"]
+    one.mae.append(answer["mae"])
+    one.seconds.append(answer["seconds"])
+    one.memory.append(answer["memory"])
+    one.updates = answer["updates"]
 
 
 def _elsewhere(name: str, seed: int) -> dict[str, Any]:

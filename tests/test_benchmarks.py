@@ -104,17 +104,26 @@ def test_the_page_of_methods_is_current_and_knows_each() -> None:
     assert not [name for name in METHODS if f"| `{name}` |" not in text], "`python -m benchmarks methods --method NAME`"
 
 
-def test_a_method_is_measured_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_method_is_measured_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def elsewhere(name: str, seed: int) -> dict[str, Any]:
+        asked.append((name, seed))
+        return methods.once(name, seed, bidirectional=name == "rtrl")
+
+    monkeypatch.setattr(methods, "METHODS", {"bptt": None, "rtrl": None})
     monkeypatch.setattr(methods, "OWN", {"bptt": {"max_epochs": 1, "windows_per_epoch": 16}})
-    monkeypatch.setattr(methods, "_elsewhere", methods.once)
-    comparison = methods.measured(("bptt",), seeds=(0,))
-    bptt = next(one for one in comparison.learned if one.method == "bptt")
-    assert bptt.mae[0] > 0
-    assert {"seasonal naive", "linear autoregression"} <= set(comparison.simple)
-    assert "bidirectional" in methods.once("rtrl", 0, bidirectional=True)["refused"]
-    learned = methods.Learned("rtrl", {}, refused="it is too large")
-    text = methods.page(methods.Comparison([learned], {}, {"processor": "x"}, [0.0, 0.0]))
-    assert "`rtrl` trains no forecaster: it is too large." in text
+    monkeypatch.setattr(methods, "_elsewhere", elsewhere)
+    methods.measure(seeds=(0,), folder=tmp_path)
+    methods.measure(seeds=(0, 1), folder=tmp_path)
+    assert asked == [("bptt", 0), ("rtrl", 0), ("bptt", 1)]
+    found = methods.read(tmp_path)
+    assert len(found.learned[0].mae) == 2
+    assert found.learned[0].mae[0] > 0
+    assert {"seasonal naive", "linear autoregression"} <= set(found.simple)
+    text = methods.page(found)
+    assert "`rtrl` trains no forecaster: " in text
+    assert "| `bptt` | " in text
 
 
 def test_a_loss_is_said_plainly() -> None:

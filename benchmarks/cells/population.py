@@ -1,6 +1,7 @@
 """Many networks of one shape on one batch: evaluations a second, as evolution needs them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ def population(
     networks: int | None = None,
 ) -> Answer:
     """All networks in one call, against a loop over them, against vmap over plain torch, and against torch's loop."""
+    effort = replace(effort, seconds=effort.seconds / 5, rounds=min(effort.rounds, 3))  # networks are many samples
     given = [(count, cases.shape(name)) for count, name in CASES]
     if problems is not None:
         given = [(networks or CASES[0][0], problem) for problem in problems]

@@ -206,7 +206,11 @@ def _losses_of_piece(
 
 def _tell(search: AskTell, asked: Any, scores: Tensor) -> None:
     """Tell a search its losses; and what it asked, if it wants to hear that first."""
-    if len([one for one in inspect.signature(search.tell).parameters.values() if one.default is one.empty]) == 2:
+    try:
+        given = list(inspect.signature(search.tell).parameters.values())
+    except ValueError:  # a function that Python cannot look into
+        given = []
+    if len([one for one in given if one.default is one.empty and one.kind <= one.POSITIONAL_OR_KEYWORD]) == 2:
         search.tell(asked, scores.tolist())  # type: ignore[call-arg]
     else:
         search.tell(scores)
