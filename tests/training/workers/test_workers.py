@@ -1,6 +1,8 @@
 """Workers give the same results in the same order, whoever computes them, and also when one is killed."""
 
+import copy
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from sklearn.base import clone
 
 from carousel.tasks import SequenceRegressor
 from carousel.training import Evolution, Plan, fit
@@ -162,6 +165,14 @@ def test_workers_by_what_an_option_says() -> None:
     assert workers_of(several) is several
     with pytest.raises(ValueError, match="count is 0"):
         Processes(0)
+
+
+def test_copies_share_workers_and_pickles_begin_their_own() -> None:
+    workers = Processes(3)
+    assert copy.deepcopy({"workers": workers})["workers"] is workers
+    assert pickle.loads(pickle.dumps(workers)).count == 3
+    estimator = SequenceRegressor(method="evolution", method_options={"workers": workers})
+    assert clone(estimator).get_params()["method_options"]["workers"] is workers
 
 
 def evolved(workers: Any, flag: str = "", model: type[OurSummer] = OurSummer, **options: Any) -> tuple[Any, Any]:

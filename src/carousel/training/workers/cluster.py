@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -21,10 +21,13 @@ class RayWorkers(Workers):
     All its machines need carousel. Raises ImportError without the package ray.
     """
 
-    def __init__(self, address: str | None = None, *, cores: float = 1.0) -> None:
+    def __init__(self, address: str | None = None, cores: float = 1.0) -> None:
         self.address, self.cores = address, cores
         self._ray = _imported()
         self._began = False
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str | None, float]]:
+        return type(self), (self.address, self.cores)
 
     def finished(self, task: Task, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         """The place of each item and its result, as they come; see `Workers.finished`."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from carousel.training.workers.work import FAILED, ITEM, READY, TASK, one_thread, work
 from carousel.training.workers.workers import Task, WorkerError, Workers
@@ -35,6 +35,9 @@ class Processes(Workers):
         self.count = count
         self._team: dict[int, _Worker] = {}
         weakref.finalize(self, _end, self._team, os.getpid())
+
+    def __reduce__(self) -> tuple[type[Self], tuple[int]]:
+        return type(self), (self.count,)
 
     @property
     def pids(self) -> list[int]:

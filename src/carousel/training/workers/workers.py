@@ -39,6 +39,10 @@ class Workers(ABC):
     def close(self) -> None:  # noqa: B027 - this process holds nothing
         """End the processes, if there are any; a later `map` starts new ones."""
 
+    def __deepcopy__(self, memo: Any) -> Self:
+        """A copy of who has workers has the same ones."""
+        return self
+
     def __enter__(self) -> Self:
         return self
 
