@@ -157,7 +157,7 @@ INTRODUCTION = """# Methods
 
 Which method, when, and what it comes to: one small forecaster ({hidden} units, no linear forecast under it, so that all
 must be learned), the weekly record of carbon dioxide at Mauna Loa, {horizon} weeks ahead from every origin in the last
-tenth, which none has seen. Only how a method is fed differs, where it must; {seeds} seeds. Seconds are those of one
+tenth, which none has seen. Only how a method is fed differs, where it must; {seeds}. Seconds are those of one
 core.
 
 This page is made by `python -m benchmarks methods`; a test holds it current.
@@ -181,6 +181,7 @@ def page(found: Comparison | None = None) -> str:
         [
             f"- Simple forecasts: {simple}.",
             "- Memory is the peak above what the process had before it began to learn.",
+            "- Who made fewer updates was fed less, to end in a like time: the gradient of `rtrl` is that of `bptt`.",
             *own,
             *refused,
             machine,
@@ -195,8 +196,9 @@ def write() -> None:
         temporary.write_text(page(), encoding="utf-8")
 
 
-def _seeds(found: Comparison) -> int:
-    return max((len(one.mae) for one in found.learned), default=0)
+def _seeds(found: Comparison) -> str:
+    counts = sorted({len(one.mae) for one in found.learned if not one.refused})
+    return " to ".join(map(str, counts)) + (" seed" if counts == [1] else " seeds")
 
 
 def _row(one: Learned, when: str) -> str:
