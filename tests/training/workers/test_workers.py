@@ -172,7 +172,8 @@ def test_copies_share_workers_and_pickles_begin_their_own() -> None:
     assert copy.deepcopy({"workers": workers})["workers"] is workers
     assert pickle.loads(pickle.dumps(workers)).count == 3
     estimator = SequenceRegressor(method="evolution", method_options={"workers": workers})
-    assert clone(estimator).get_params()["method_options"]["workers"] is workers
+    copied: Any = clone(estimator)
+    assert copied.method_options["workers"] is workers
 
 
 def evolved(workers: Any, flag: str = "", model: type[OurSummer] = OurSummer, **options: Any) -> tuple[Any, Any]:
