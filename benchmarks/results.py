@@ -11,7 +11,9 @@ from carousel.data import atomic_path
 RESULTS = Path(__file__).parent / "results"
 OURS = "carousel"
 CELLS = "cells-"
-"""How the files begin that hold the speed of cells; the others hold what estimators do on data."""
+"""How the files begin that hold the speed of cells; those of no beginning hold what estimators do on data."""
+METHODS = "methods-"
+"""How the files begin that hold what the ways to learn come to."""
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Result:
 
 def read_all(folder: Path = RESULTS) -> list[Result]:
     """All results in the order of their names."""
-    return [_read(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith(CELLS)]
+    return [_read(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith((CELLS, METHODS))]
 
 
 def _read(path: Path) -> Result:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from carousel.training.workers import Workers, workers_of
 from papers import claims, page
 from papers.experiment import ROOT, Experiment, keys
 
@@ -13,7 +14,10 @@ KEPT = Path("runs") / "papers"
 def main(words: list[str]) -> None:
     """Run what was asked for; exits with 1 where a claim does not hold."""
     given = _parsed(words)
-    held = [_run(Experiment(key, given.small, KEPT), given) for key in given.keys or keys()]
+    experiments = [Experiment(key, given.small, KEPT) for key in given.keys or keys()]
+    with workers_of(given.workers) as workers:
+        several = None if given.workers == 1 else workers
+        held = [_run(experiment, given, several) for experiment in experiments]
     sys.exit(0 if all(held) else "a claim does not hold; its line says WRONG")
 
 
@@ -23,6 +27,7 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="the size of CI")
     parser.add_argument("--fresh", action="store_true", help="forget what an earlier run has done")
     parser.add_argument("--write", action="store_true", help="take these results as the expected ones; draw the figure")
+    parser.add_argument("--workers", type=int, default=1, help="processes that run parts at the same time")
     given = parser.parse_args(words)
     if unknown := {*given.keys} - {*keys()}:
         parser.error(f"there is no paper {', '.join(sorted(unknown))}; there are {', '.join(keys())}")
@@ -31,10 +36,10 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     return given
 
 
-def _run(experiment: Experiment, given: argparse.Namespace) -> bool:
+def _run(experiment: Experiment, given: argparse.Namespace, workers: Workers | None) -> bool:
     if given.fresh:
         experiment.forget()
-    results, seconds = experiment.results(lambda text: print(text, file=sys.stderr, flush=True))
+    results, seconds = experiment.results(lambda text: print(text, file=sys.stderr, flush=True), workers)
     found, folder = experiment.claims(results), ROOT / experiment.key
     if given.write:
         claims.write(experiment.key, found, seconds)

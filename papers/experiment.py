@@ -12,9 +12,12 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from carousel.training.workers import Here, Workers
 
 ROOT = Path(__file__).parent
 Parts = dict[str, Callable[[], dict[str, Any]]]
@@ -44,18 +47,27 @@ class Experiment:
         tables = tomllib.loads((ROOT / self.key / "experiment.toml").read_text(encoding="utf-8"))
         return tables["full"] | (tables["small"] if self.small else {})
 
-    def results(self, say: Callable[[str], object] = lambda text: None) -> tuple[Results, float]:
-        """The results of all parts, and the seconds that they took; what was done before is not done again."""
+    def results(
+        self, say: Callable[[str], object] = lambda text: None, workers: Workers | None = None
+    ) -> tuple[Results, float]:
+        """The results of all parts, and the seconds that they took; what was done before is not done again.
+
+        With workers several parts run at once; each is kept as soon as it is done, and the results are the same.
+        """
         done, path = dict(self._read()), self._path()
-        for name, part in self.code.parts(self.settings()).items():
-            if name not in done:
-                began = time.perf_counter()
-                found = part()
-                done[name] = {"result": found, "seconds": time.perf_counter() - began}
-                _append(path, {"part": name, **done[name]})
-                say(f"{self.key}: {name}, {done[name]['seconds']:.1f} s")
         wanted = self.code.parts(self.settings())
+        missing = [name for name in wanted if name not in done]
+        task = partial(_timed, wanted) if workers is None else self.part
+        for place, found in (workers or Here()).finished(task, missing):
+            name = missing[place]
+            done[name] = found
+            _append(path, {"part": name, **found})
+            say(f"{self.key}: {name}, {found['seconds']:.1f} s")
         return {name: done[name]["result"] for name in wanted}, sum(done[name]["seconds"] for name in wanted)
+
+    def part(self, name: str) -> dict[str, Any]:
+        """The result of the part of that name, and the seconds that it took."""
+        return _timed(self.code.parts(self.settings()), name)
 
     def claims(self, results: Results) -> dict[str, list[float]]:
         """The values of each claim, one a seed."""
@@ -79,6 +91,11 @@ class Experiment:
             if line.endswith("\n"):
                 row = json.loads(line)
                 yield row.pop("part"), row
+
+
+def _timed(parts: Parts, name: str) -> dict[str, Any]:
+    began = time.perf_counter()
+    return {"result": parts[name](), "seconds": time.perf_counter() - began}
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:

@@ -9,9 +9,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import classification, command_line, environment, forecasting, labelling, page, results, supervised
+from benchmarks import (
+    classification,
+    command_line,
+    environment,
+    forecasting,
+    labelling,
+    methods,
+    page,
+    results,
+    supervised,
+)
 from carousel.cli import app
 from carousel.data import write_csv
+from carousel.training import METHODS
 
 TINY = {"hidden_size": 3, "max_epochs": 2}
 
@@ -85,6 +96,34 @@ def test_labelling(inside: Path) -> None:
     task = labelling.task(inside / "watch", {**TINY, "bidirectional": True})
     assert sum(map(len, task.train.sequences.values)) == 2 * 2 * 40
     agrees(supervised.measured(task, seeds=(0,)), "accuracy")
+
+
+def test_the_page_of_methods_is_current_and_knows_each() -> None:
+    text = methods.PAGE.read_text(encoding="utf-8")
+    assert text == methods.page(), "stale; `python -m benchmarks page` writes it anew"
+    assert not [name for name in METHODS if f"| `{name}` |" not in text], "`python -m benchmarks methods --method NAME`"
+
+
+def test_a_method_is_measured_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def elsewhere(name: str, seed: int) -> dict[str, Any]:
+        asked.append((name, seed))
+        return methods.once(name, seed, bidirectional=name == "rtrl")
+
+    monkeypatch.setattr(methods, "METHODS", {"bptt": None, "rtrl": None})
+    monkeypatch.setattr(methods, "OWN", {"bptt": {"max_epochs": 1, "windows_per_epoch": 16}})
+    monkeypatch.setattr(methods, "_elsewhere", elsewhere)
+    methods.measure(seeds=(0,), folder=tmp_path)
+    methods.measure(seeds=(0, 1), folder=tmp_path)
+    assert asked == [("bptt", 0), ("rtrl", 0), ("bptt", 1)]
+    found = methods.read(tmp_path)
+    assert len(found.learned[0].mae) == 2
+    assert found.learned[0].mae[0] > 0
+    assert {"seasonal naive", "linear autoregression"} <= set(found.simple)
+    text = methods.page(found)
+    assert "`rtrl` trains no forecaster: " in text
+    assert "| `bptt` | " in text
 
 
 def test_a_loss_is_said_plainly() -> None:

@@ -49,6 +49,8 @@ ONLY_IN = {
 
 UNSAFE = {"pickle", "cloudpickle", "dill", "shelve", "marshal"}
 """Modules that run code when they load a file."""
+PIPES = {(f"training.workers.{module}", "pickle") for module in ("processes", "work")}
+"""They pickle what goes through a pipe between a process and the one that it began, and nothing from a file."""
 
 
 def name(path: Path) -> str:
@@ -134,7 +136,12 @@ def test_imported_packages_are_declared() -> None:
 
 
 def test_nothing_runs_code_from_a_file() -> None:
-    found = [f"{name(path)} imports {module}" for path in MODULES for module in imports(path) if module in UNSAFE]
+    found = [
+        f"{name(path)} imports {module}"
+        for path in MODULES
+        for module in imports(path)
+        if module in UNSAFE and (name(path), module) not in PIPES
+    ]
     found += [f"{name(path)}: {ast.unparse(call)}" for path in MODULES for call in _unsafe_calls(path)]
     assert not found
 

@@ -1,6 +1,7 @@
 """Many networks of one shape on one batch: evaluations a second, as evolution needs them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,8 @@ from carousel.ops import only
 from carousel.testing import Problem
 
 LOOP, TORCH_LOOP, VMAP = "carousel, a loop", "nn.LSTM, a loop", "vmap, plain torch"
-NETWORKS = 100
-SHAPES = ("400-1-1-10", "100-4-3-10", "50-16-8-32", "100-32-64-64")
+CASES = ((64, "100-1-2-8"), (64, "100-8-4-16"), (64, "50-16-4-32"), (64, "50-16-16-64"), (1000, "50-1-2-8"))
+"""How many networks, and the shape of each: what evolution and control run, and one that is larger."""
 THREADS = (1, 2)
 
 Weights = dict[str, Tensor]
@@ -26,19 +27,19 @@ def population(
     effort: Effort,
     problems: Sequence[Problem] | None = None,
     threads: Sequence[int] = THREADS,
-    networks: int = NETWORKS,
+    networks: int | None = None,
 ) -> Answer:
     """All networks in one call, against a loop over them, against vmap over plain torch, and against torch's loop."""
-    chosen = [
-        problem
-        for problem in problems or [*map(cases.shape, SHAPES)]
-        if networks * cases.operations(problem) <= effort.largest
-    ]
-    rows = [_row(problem, networks, count, effort) for problem in chosen for count in threads]
+    effort = replace(effort, seconds=effort.seconds / 5, rounds=min(effort.rounds, 3))  # networks are many samples
+    given = [(count, cases.shape(name)) for count, name in CASES]
+    if problems is not None:
+        given = [(networks or CASES[0][0], problem) for problem in problems]
+    chosen = [(count, problem) for count, problem in given if count * cases.operations(problem) <= effort.largest]
+    rows = [_row(problem, count, number, effort) for count, problem in chosen for number in threads]
     return Answer(
         "population",
         "Populations",
-        f"{networks} networks of one shape on one batch that they share, float32, without gradients. carousel: "
+        "Networks of one shape on one batch that they share, float32, without gradients. carousel: "
         "torch.vmap over the module, which is one call of its kernels. The loops call one finished module after the "
         "other; to put a network's weights there is not in their time. Plain torch is torch.func.vmap over our "
         "reference, whose products are batched over the networks. An evaluation is one network on the whole batch.",
@@ -49,7 +50,7 @@ def population(
 
 
 def _row(problem: Problem, networks: int, threads: int, effort: Effort) -> Row:
-    row, works = Row(problem.name, cases.INFERENCE, threads), _works(problem, networks)
+    row, works = Row(f"{networks} of {problem.name}", cases.INFERENCE, threads), _works(problem, networks)
     with timing.threads(threads):
         try:
             cases.check(works, TORCH_LOOP, cases.TOLERANCE[torch.float32])

@@ -35,10 +35,12 @@ PROBLEMS = [problem for problem in for_tests() if isinstance(problem, Problem)]
 EVERYTHING = next(problem for problem in PROBLEMS if problem.name == "everything")
 
 
-def members(problem: Problem, name: str) -> list[Operands]:
+def members(
+    problem: Problem, name: str, networks: int = NETWORKS, dtype: torch.dtype = torch.float64
+) -> list[Operands]:
     """The operands of each network; lengths, resets and masks are the first one's."""
     cell = problem.cell(CELLS[name])
-    drawn = [problem.operands(cell, dtype=torch.float64, seed=seed) for seed in range(NETWORKS)]
+    drawn = [problem.operands(cell, dtype=dtype, seed=seed) for seed in range(networks)]
     return [Operands(each.gates, each.state, each.weights, drawn[0].steps, drawn[0].noise) for each in drawn]
 
 
@@ -53,13 +55,13 @@ def together(given: list[Operands]) -> tuple[Tensor, Weights, State]:
     return torch.stack([each.gates for each in given]), weights, state
 
 
-def agree(got: tuple[Tensor, State], each: list[tuple[Tensor, State]]) -> None:
-    torch.testing.assert_close(got[0], torch.stack([outputs for outputs, _ in each]), rtol=0, atol=1e-10)
+def agree(got: tuple[Tensor, State], each: list[tuple[Tensor, State]], atol: float = 1e-10) -> None:
+    torch.testing.assert_close(got[0], torch.stack([outputs for outputs, _ in each]), rtol=0, atol=atol)
     for at, part in enumerate(got[1]):
         wanted = stacked([state[at] for _, state in each])
         assert (part is None) == (wanted is None)
         if part is not None:
-            torch.testing.assert_close(part, wanted, rtol=0, atol=1e-10)
+            torch.testing.assert_close(part, wanted, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -84,10 +86,51 @@ def test_every_problem(problem: Problem) -> None:
     agree(got, [Reference().recurrence(cell, each) for each in given])
 
 
-def inputs(shared: bool) -> Inputs:
-    """Three networks of 4 cells over 5 steps of 2 sequences with 3 features."""
-    x = torch.randn(5, 2, 3) if shared else torch.randn(2, NETWORKS, 5, 3).permute(1, 2, 0, 3)
-    return Inputs(x.double(), torch.randn(NETWORKS, 16, 3).double(), torch.randn(NETWORKS, 16).double())
+@needs_extension
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("problem", [each for each in PROBLEMS if not each.noise], ids=lambda problem: problem.name)
+@pytest.mark.parametrize("name", CELLS)
+def test_small_networks_side_by_side(name: str, problem: Problem, dtype: torch.dtype) -> None:
+    """Enough of them for several vectors, the last one filled in part."""
+    if not problem.suits(CELLS[name]):
+        pytest.skip("blocks do not divide the cells")
+    given, cell = members(problem, name, 37, dtype), problem.cell(CELLS[name])
+    gates, weights, state = together(given)
+    found = []
+    for backend in ("cpu", "reference"):
+        with only(backend):
+            found.append(population(cell, gates, weights, state, steps=given[0].steps))
+    torch.testing.assert_close(*found, rtol=0, atol=1e-10 if dtype == torch.float64 else 1e-4)
+
+
+def inputs(shared: bool, networks: int = NETWORKS) -> Inputs:
+    """Networks of 4 cells over 5 steps of 2 sequences with 3 features."""
+    x = torch.randn(5, 2, 3) if shared else torch.randn(2, networks, 5, 3).permute(1, 2, 0, 3)
+    return Inputs(x.double(), torch.randn(networks, 16, 3).double(), torch.randn(networks, 16).double())
+
+
+@needs_extension
+@pytest.mark.parametrize("lengths", [False, True])
+@pytest.mark.parametrize("shared", [True, False])
+def test_small_networks_read_inputs_side_by_side(shared: bool, lengths: bool) -> None:
+    """Lengths of their own send networks one after the other, as `lengths` does here."""
+    given, R = inputs(shared, 21), torch.randn(21, 16, 4).double()
+    steps = Steps(torch.randint(0, 6, (21, 2)) if lengths else torch.tensor([4, 0]))
+    found = []
+    for backend in ("cpu", "reference"):
+        with only(backend):
+            found.append(population("lstm", given, Weights(R), steps=steps))
+    torch.testing.assert_close(*found, rtol=0, atol=1e-10)
+
+
+@needs_extension
+def test_who_lies_beside_a_network_changes_no_bit() -> None:
+    given, R = inputs(True, 40), torch.randn(40, 16, 4).double()
+    assert given.b is not None
+    whole, _ = population("lstm", given, Weights(R))
+    for at in (slice(0, 20), slice(7, 31)):
+        part, _ = population("lstm", Inputs(given.x, given.W[at], given.b[at]), Weights(R[at]))
+        assert torch.equal(part, whole[at])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -107,8 +150,9 @@ def test_inputs_are_shared_or_each_has_its_own(shared: bool, backend: str) -> No
 
 
 @needs_extension
-def test_the_number_of_threads_changes_no_bit() -> None:
-    given, R, before = inputs(shared=True), torch.randn(NETWORKS, 16, 4).double(), torch.get_num_threads()
+@pytest.mark.parametrize("networks", [NETWORKS, 50])
+def test_the_number_of_threads_changes_no_bit(networks: int) -> None:
+    given, R, before = inputs(True, networks), torch.randn(networks, 16, 4).double(), torch.get_num_threads()
     found = []
     try:
         for threads in (1, 2, 5):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from carousel.training.workers import Processes
 from papers import claims, experiment, page
 from papers.__main__ import main
 from papers.experiment import ROOT, Experiment, keys
@@ -125,3 +126,15 @@ def test_figures_of_low_confidence_are_not_shown() -> None:
     claim = {"published": 3.5}
     shown = [page._published(claim | {"tag": tag}) for tag in ("V", "M+", "M", "M-")]
     assert shown == ["3.5", "3.5", "3.5 (as recalled)", ""]
+
+
+def test_workers_give_the_same_results_and_keep_each(tmp_path: Path) -> None:
+    alone, several = (Experiment("siegelmann1995", True, tmp_path / name) for name in ("alone", "several"))
+    expected, _ = alone.results()
+    said: list[str] = []
+    with Processes(2) as workers:
+        found, _ = several.results(said.append, workers)
+        assert found == expected
+        assert len(said) == len(expected)
+        assert several.results(said.append, workers)[0] == expected
+    assert len(said) == len(expected)

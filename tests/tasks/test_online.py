@@ -67,14 +67,45 @@ def test_the_state_goes_on_from_call_to_call_until_it_is_reset() -> None:
     assert len({tuple(end) for end in ends}) == 3
 
 
-def test_what_is_kept_does_not_grow_from_call_to_call() -> None:
+@pytest.mark.parametrize(
+    ("method", "carried"), [("tbptt", "history."), ("rtrl", "carried.memory."), ("rule1997", "carried.memory.")]
+)
+def test_what_is_kept_does_not_grow_from_call_to_call(method: str, carried: str) -> None:
     kept = []
     for last in (12, 40):
-        labeler = fed(streaming(), 0, last, 1)
+        labeler = streaming() if method == "tbptt" else SequenceLabeler(**STREAMING, method=method)
+        fed(labeler, 0, last, 1)
         tensors, _ = labeler._online.method.state()  # pyright: ignore[reportPrivateUsage]
         kept.append({name: tensor.untyped_storage().nbytes() for name, tensor in tensors.items()})
     assert kept[0] == kept[1]
-    assert any(name.startswith("history") for name in kept[0])
+    assert any(name.startswith(carried) for name in kept[0])
+
+
+@pytest.mark.parametrize("method", ["rtrl", "rule1997"])
+def test_forwards_in_time_goes_on_from_call_to_call(method: str) -> None:
+    """Steps one by one end where the same steps in one call do, as long as the weights stand still until then."""
+    X, y = lanes()
+    ends = []
+    for step, calls in ((1, 12), (12, 1)):
+        labeler = fed(SequenceLabeler(**STREAMING, method=method), 0, 8, 8)
+        labeler._online.method.accumulate = calls  # type: ignore[attr-defined]  # pyright: ignore[reportPrivateUsage]
+        for at in range(8, 20, step):
+            labeler.partial_fit([x[at : at + step] for x in X], [own[at : at + step] for own in y])
+        ends.append([parameter.detach().clone() for parameter in labeler.network_.parameters()])
+    for got, expected in zip(*ends, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["rtrl", "rule1997"])
+def test_forwards_in_time_learns_a_stream_a_step_at_a_time(method: str) -> None:
+    X, _ = ragged(120)
+    labeler = SequenceLabeler(hidden_size=8, bidirectional=False, dropout=0.0, method=method, random_state=0)
+    for series in X:
+        labels = np.where(series[:, 0] > 0, "high", "low")
+        for at in range(len(series)):
+            labeler.partial_fit([series[at : at + 1]], [labels[at : at + 1]], CLASSES, reset=at == 0)
+    Z, _ = ragged(30, seed=1)
+    assert labeler.score(Z, [np.where(z[:, 0] > 0, "high", "low") for z in Z]) > 0.85
 
 
 def test_it_learns_a_stream_in_calls() -> None:
@@ -107,7 +138,7 @@ def test_other_lanes_and_methods_without_a_state_are_refused() -> None:
     with pytest.raises(ValueError, match="X has 3 series, but 2 are being read"):
         labeler.partial_fit(X, y)
     labeler.partial_fit(X, y, reset=True)
-    with pytest.raises(ValueError, match="method='bptt' does not; use method=\"tbptt\""):
+    with pytest.raises(ValueError, match="method='bptt' does not; use method=.*\"tbptt\""):
         SequenceLabeler(**STREAMING).partial_fit(X, y, CLASSES)
 
 

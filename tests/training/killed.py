@@ -3,8 +3,8 @@
     python tests/training/killed.py FOLDER
 
 writes FOLDER/<case>-<run>.json and .safetensors for each finished run (run 0 was left alone), and in kills.json how
-many times each run was killed. A process is killed a random time after a random update, so that it is met inside an
-update, inside the writing of a checkpoint, or between the two.
+many times each run was killed. Every method that has a name is among the cases. A process is killed a random time
+after a random update, so that it is met inside an update, inside the writing of a checkpoint, or between the two.
 """
 
 import json
@@ -13,16 +13,20 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch._dynamo
 from problem import batches, material, summer, timeless, tracker
 from safetensors.torch import save_file
 
 from carousel.data import StreamBatches
-from carousel.training import BPTT, Plan, TruncatedBPTT, fit
+from carousel.tasks import SequenceEstimator, SequenceRegressor
+from carousel.training import BPTT, METHODS, Plan, Report, TruncatedBPTT, fit
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "adam, warm-up and cosine": ({"schedule": "cosine", "warmup": 5}, {"epochs": 5}),
@@ -38,10 +42,18 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "half precision, checkpoints now and then": ({"precision": "bfloat16"}, {"epochs": 5, "checkpoint_updates": 5}),
 }
 RUNS = 5
+METHOD = "method "
+METHOD_CASES = [f"{METHOD}{name}" for name in METHODS]
+"""Every method that there is, in an estimator."""
+METHOD_RUNS = 2
+OPTIONS: dict[str, dict[str, Any]] = {"evolution": {"population": 8}}
+"""Options of methods that are slow without."""
 
 
 def train(case: str, checkpoint: Path, told: int) -> None:
     """Train, or go on; a byte goes to `told` after each update; the result is written beside the checkpoint."""
+    if case.startswith(METHOD):
+        return train_estimator(case.removeprefix(METHOD), checkpoint, told)
     options, plan = CASES[case]
     plan = Plan(**{"checkpoint_updates": 1, "checkpoint_seconds": 1e9, **plan}, checkpoint=checkpoint)
     options = {"learning_rate": 0.02, **options}
@@ -54,10 +66,47 @@ def train(case: str, checkpoint: Path, told: int) -> None:
     for report in fit(model, source, method, plan, validation=held):
         os.write(told, b".")
         reports.append(report)
+    keep(model, reports[-1], checkpoint)
+
+
+def keep(model: torch.nn.Module, last: Report, checkpoint: Path) -> None:
+    """Write what a finished run has come to beside its checkpoint."""
     save_file(model.state_dict(), checkpoint.with_suffix(".safetensors"))
-    checkpoint.with_suffix(".json").write_text(
-        json.dumps([reports[-1].stopped, timeless(reports[-1].history)]), encoding="utf-8"
-    )
+    checkpoint.with_suffix(".json").write_text(json.dumps([last.stopped, timeless(last.history)]), encoding="utf-8")
+
+
+def train_estimator(method: str, checkpoint: Path, told: int) -> None:
+    """As `train`, for a method by its name in an estimator."""
+    estimator, given = ESTIMATORS.get(method, regressor)(method)
+    reports = []
+    for report in estimator.fit_reports(*given, checkpoint=checkpoint):
+        os.write(told, b".")
+        reports.append(report)
+    keep(estimator.network_, reports[-1], checkpoint)
+
+
+def regressor(method: str) -> tuple[Any, tuple[Any, ...]]:
+    """An estimator that learns by that method, and what it learns from."""
+    inputs = np.random.default_rng(0).normal(size=(24, 6, 2))
+    estimator = eager(SequenceRegressor)(
+        method=method, method_options=OPTIONS.get(method), hidden_size=3, bidirectional=False, dropout=0.0,
+        max_epochs=20, batch_size=12, random_state=0,
+    )  # fmt: skip
+    return estimator, (inputs, inputs.sum((1, 2)))
+
+
+def eager(kind: type[SequenceEstimator]) -> Any:
+    """That estimator, which writes a checkpoint after each update."""
+
+    class Eager(kind):
+        def _plan(self, material: Any, seed: int, checkpoint: Any) -> Plan:
+            return replace(super()._plan(material, seed, checkpoint), checkpoint_updates=1, checkpoint_seconds=1e9)
+
+    return Eager
+
+
+ESTIMATORS: dict[str, Callable[[str], tuple[Any, tuple[Any, ...]]]] = {}
+"""Methods that no regressor learns by, and what stands in its place: at least 20 updates, of milliseconds."""
 
 
 def streams() -> StreamBatches:
@@ -104,10 +153,11 @@ def main(folder: Path) -> None:
     """Run every case once undisturbed and `RUNS` times killed again and again."""
     torch.set_num_threads(1)
     chance = random.Random(0)
-    kills: dict[str, list[int]] = {case: [] for case in CASES}
-    for case in CASES:
+    runs = {**dict.fromkeys(CASES, RUNS), **dict.fromkeys(METHOD_CASES, METHOD_RUNS)}
+    kills: dict[str, list[int]] = {case: [] for case in runs}
+    for case, count in runs.items():
         finished(*started(case, folder / f"{case}-0"))
-        for run in range(1, RUNS + 1):
+        for run in range(1, count + 1):
             met = 0
             while killed(case, folder / f"{case}-{run}", chance):
                 met += 1

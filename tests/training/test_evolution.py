@@ -10,23 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-import carousel
 from carousel.data import Batch
 from carousel.tasks import SequenceClassifier
 from carousel.training import CheckpointError, DivergenceError, Evolution, Plan, fit
 from carousel.training.evolution import batched_losses
 from carousel.training.searches import SEARCHES, SNES
-from tests.training.problem import Summer, batches, summer, timeless, train, weights
+from tests.training.problem import OurSummer, Summer, batches, summer, timeless, train, weights
 
 SEARCHED = list(SEARCHES)
-
-
-class OurSummer(Summer):
-    """The same with layers of ours."""
-
-    def __init__(self) -> None:
-        super().__init__(dropout=0.3)
-        self.lstm = carousel.LSTM(2, 5, num_layers=2, dropout=0.3)  # type: ignore[assignment]
 
 
 def ours() -> OurSummer:
@@ -43,7 +34,9 @@ def needed(search: str) -> None:
 def test_it_lowers_the_loss(search: str) -> None:
     needed(search)
     options = {"learning_rate": 0.05} if search == "openai_es" else {}
-    report = train(ours(), Plan(epochs=25), Evolution(search=search, population=32, sigma=0.2, search_options=options))
+    report = train(
+        ours(), Plan(epochs=25), Evolution(search=search, population=32, sigma=0.2, seed=0, search_options=options)
+    )
     assert report.history[-1]["loss"] < 0.8 * report.history[0]["loss"]
     assert all(epoch["batched"] for epoch in report.history)
     assert report.history[-1]["lowest"] > 0
@@ -208,3 +201,37 @@ def test_an_estimator_takes_it_by_name() -> None:
     estimator.fit(x, x.sum((1, 2)) > 0)
     assert [epoch["batched"] for epoch in estimator.history_] == [1.0] * 3
     assert len(estimator.predict(x)) == 40
+
+
+@pytest.mark.parametrize("search", ["snes", "ga"])
+def test_the_search_draws_from_the_numbers_of_the_run(search: str) -> None:
+    def end(run: int, **options: Any) -> dict[str, bytes]:
+        model = ours()
+        train(model, Plan(epochs=1, seed=run), Evolution(search=search, population=6, **options))
+        return weights(model)
+
+    assert end(1) == end(1)
+    assert end(1) != end(2)
+    assert end(1, seed=5) == end(2, seed=5)
+
+
+def test_an_estimators_random_state_decides_the_search() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 6, 2))
+    found = []
+    for state in (0, 0, 1):
+        method: dict[str, Any] = {"method": "evolution", "method_options": {"population": 6}, "hidden_size": 3}
+        estimator = SequenceClassifier(**method, max_epochs=1, random_state=state).fit(x, x.sum((1, 2)) > 0)
+        estimator.partial_fit(x, x.sum((1, 2)) > 0)
+        found.append(estimator._online.method._search.seed)  # type: ignore[attr-defined]  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_foreign_search_hears_what_it_asked_if_it_wants_to() -> None:
+    """The strategy of the package cma is told so."""
+    cma = pytest.importorskip("cma")
+    model = ours()
+    start = parameters_to_vector(model.parameters()).detach().numpy()
+    search = cma.CMAEvolutionStrategy(start, 0.3, {"popsize": 12, "seed": 1, "verbose": -9, "CMA_diagonal": True})
+    report = train(model, Plan(epochs=10), Evolution(search=search))
+    assert report.history[-1]["loss"] < report.history[0]["loss"]
+    assert search.countiter == report.update

@@ -1,5 +1,6 @@
 """Methods that carry gradients forwards in time: the same learning as backpropagation, or cut as in 1997."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ from torch import Tensor, nn
 
 import carousel
 from carousel.cells.variants import VARIANTS
-from carousel.data import Batch
+from carousel.data import Batch, StreamBatches
 from carousel.training import BPTT, METHODS, RTRL, Method, Plan, Rule1997, fit, method_named
-from tests.training.problem import batches, summer, weights
+from tests.training.problem import Tracker, batches, material, summer, tracker, weights
 
 
 class Small(nn.Module):
@@ -108,6 +109,86 @@ def test_too_much_to_carry_is_refused() -> None:
     model.lstm, model.readout = nn.LSTM(2, 400), nn.Linear(400, 1)
     with pytest.raises(ValueError, match="would carry .* numbers from step to step.*method='rule1997'"):
         list(fit(model, batches(), method_named("rtrl"), Plan(epochs=1)))
+
+
+def streamed(cell: str = "peephole") -> Tracker:
+    model = tracker()
+    model.lstm = carousel.LSTM(2, 4, cell=cell, dtype=torch.float64)
+    for parameter in model.parameters():
+        nn.init.uniform_(parameter, -0.5, 0.5, generator=torch.Generator().manual_seed(parameter.numel()))
+    return model
+
+
+@pytest.mark.parametrize("cell", ["peephole", "lstm1997", "full_gate_recurrence"])
+def test_rtrl_of_a_stream_in_pieces_is_the_gradient_through_all_of_it(cell: str) -> None:
+    """As long as the weights stand still: one step for all pieces, one for the whole."""
+    sequences, targets = material((9, 5, 8))
+    pieces = StreamBatches(sequences, targets, lanes=1, steps=2, shuffle=False)
+    whole = StreamBatches(sequences, targets, lanes=1, steps=22, shuffle=False)
+    got, expected = streamed(cell), streamed(cell)
+    list(fit(got, pieces, RTRL(learning_rate=0.02, accumulate=11), Plan(epochs=1)))
+    list(fit(expected, whole, BPTT(learning_rate=0.02), Plan(epochs=1)))
+    torch.testing.assert_close(got.state_dict(), expected.state_dict(), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [RTRL, Rule1997])
+def test_a_stream_goes_on_from_piece_to_piece(kind: type[Method]) -> None:
+    sequences, targets = material((9, 5, 8))
+    ends = []
+    for steps in (2, 22):
+        model, count = streamed(), -(-22 // steps)
+        source = StreamBatches(sequences, targets, lanes=1, steps=steps, shuffle=False)
+        list(fit(model, source, method_named(kind.name, learning_rate=0.02, accumulate=count), Plan(epochs=2)))
+        ends.append(model.state_dict())
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [RTRL, Rule1997])
+def test_a_stopped_stream_goes_on_to_the_same_bits(kind: type[Method], tmp_path: Path) -> None:
+    source = StreamBatches(*material((9, 5, 8)), lanes=2, steps=2)
+    whole, stopped, resumed = streamed(), streamed(), streamed()
+    list(fit(whole, source, kind(), Plan(epochs=2)))
+    plan = Plan(epochs=2, checkpoint=tmp_path / "run", checkpoint_updates=1)
+    for report in fit(stopped, source, kind(), plan):
+        if report.update == 4:
+            break
+    list(fit(resumed, source, kind(), plan))
+    assert weights(resumed) == weights(whole)
+
+
+class Last(Tracker):
+    """Only the answer at step 7 counts."""
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        assert batch.mask is not None
+        return super().loss(output, batch) if batch.mask.any() else output.sum().detach().requires_grad_() * 0
+
+
+def test_steps_without_a_target_are_remembered() -> None:
+    """The gradient of the last step alone knows what came before it, piece by piece."""
+    sequences, targets = material((8,))
+    found = []
+    for steps in (1, 8):
+        model = streamed()
+        model.__class__ = Last
+        method = RTRL(learning_rate=0.02, accumulate=8 // steps)
+        method.prepare(model, 1, 1)
+        for at, batch in enumerate(StreamBatches(sequences, targets, lanes=1, steps=steps, shuffle=False).epoch(0)):
+            last = torch.arange(at * steps, (at + 1) * steps).unsqueeze(1) == 7
+            method.update(model, replace(batch, mask=last))
+        found.append(model.state_dict())
+    torch.testing.assert_close(found[0], found[1], rtol=1e-7, atol=1e-9)
+
+
+def test_other_lanes_are_refused() -> None:
+    method, model = RTRL(), streamed()
+    method.prepare(model, 1, 1)
+    two, three = (next(StreamBatches(*material((9, 9, 9)), lanes=count, steps=2).epoch(0)) for count in (2, 3))
+    method.update(model, two)
+    assert three.reset is not None
+    with pytest.raises(ValueError, match="a batch has 3 lanes, but 2 go on"):
+        method.update(model, replace(three, reset=torch.zeros_like(three.reset)))
+    method.update(model, three)
 
 
 @pytest.mark.parametrize("kind", [RTRL, Rule1997])

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from carousel.training import METHODS
+
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("killed.py")
@@ -38,10 +40,10 @@ def test_killed_runs_end_with_the_same_bits(folder: Path, kills: dict[str, list[
             assert len(results) == 1, f"{case}: the {ending} files differ"
 
 
-def test_twenty_five_runs_were_killed(kills: dict[str, list[int]]) -> None:
-    times = [count for counts in kills.values() for count in counts]
-    assert len(times) == 25
-    assert all(times)
+def test_all_runs_were_killed_and_every_method_was_among_them(kills: dict[str, list[int]]) -> None:
+    assert {f"method {name}" for name in METHODS} <= set(kills)
+    assert sum(len(times) for case, times in kills.items() if not case.startswith("method ")) == 25
+    assert all(times and all(times) for times in kills.values())
 
 
 def test_early_stopping_was_among_them(folder: Path) -> None:

@@ -14,7 +14,7 @@ from carousel.tasks.objectives import CrossEntropy
 from carousel.tasks.parameters import parameter
 from carousel.tasks.scores import class_scores
 from carousel.tasks.supervised import SupervisedEstimator, check_length
-from carousel.training import METHODS, TruncatedBPTT
+from carousel.training import METHODS
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -61,12 +61,14 @@ class SequenceLabeler(SupervisedEstimator):
         X, y: the next steps of each series and their labels; a call goes on where the one before stopped, so the same
             series come in the same order. reset: True, or one boolean a series, where a series begins anew.
         The first call sets everything up, unless `fit` did: `classes` must then be all labels that will ever come, and
-        inputs are scaled as its own steps are, so let it have some. Needs method="tbptt", which carries the state.
+        inputs are scaled as its own steps are, so let it have some. Needs a method that carries the state: "tbptt",
+            or with bidirectional=False "rtrl" or "rule1997", whose gradient goes on from call to call, too.
         """
-        if not issubclass(METHODS.get(self.method, TruncatedBPTT), TruncatedBPTT):
+        if self.method in METHODS and not METHODS[self.method].carries:
+            carrying = ", ".join(f'"{name}"' for name, method in METHODS.items() if method.carries)
             raise ValueError(
                 f"partial_fit carries the state from call to call, which method={self.method!r} does not; "
-                'use method="tbptt"'
+                f"use method={carrying}"
             )
         return self._learn_more(X, y, classes=classes, reset=reset)
 

@@ -20,7 +20,8 @@ class Online:
         self.device, self.dtype = placement(network)
         self.randomness = Randomness(self.device, seed)
         self.lanes: int | None = None
-        method.prepare(network, 1, 1)
+        with self.randomness:
+            method.prepare(network, 1, 1)
 
     def learn(self, batch: Batch, reset: Any = False) -> float:
         """One update; the loss before it. Batches with step targets are the next steps of the same lanes.

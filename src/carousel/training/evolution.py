@@ -1,8 +1,11 @@
 """Evolution: learning without gradients, by trying whole populations of weights and keeping what lowers the loss."""
 
+import copy
+import inspect
 import math
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,11 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from carousel.data import Batch
 from carousel.training.method import DivergenceError, Method, Model, trainable
 from carousel.training.searches import AskTell, Search, search_named
+from carousel.training.workers import Workers, workers_of
 
+PIECES = 8
+"""How many pieces a population is cut into where there are workers, if nothing else is said."""
+SEEDS = 2**31
 CANNOT = (RuntimeError, NotImplementedError, TypeError, ValueError, UserWarning)
 """What torch.vmap raises for a model that it cannot run on many weights at once."""
 
@@ -24,11 +31,14 @@ class Evolution(Method, name="evolution"):
     """A search over all weights as one vector: a batch gives one generation, and the loss is what is lowered.
 
     search: "snes", "pgpe", "openai_es", "cma" or "ga", or an object with `ask()` and `tell(scores)`, whose own options
-        then count (and which has `state()` and `restore()` if there are to be checkpoints).
+        then count (and which has `state()` and `restore()` if there are to be checkpoints). A `tell` that wants two
+        arguments, as that of the package cma, hears what it asked, too.
     population: networks in a generation; sigma: how far from the weights they lie at the start; bounds: (lowest,
-        highest) value of every weight; seed: of the search's own random numbers.
+        highest) value of every weight; seed: of the search's own random numbers, None draws it from those of the run.
     search_options: further keywords of the search, such as learning_rate of "openai_es".
-    chunk: how many networks run at once, to bound memory; None for all.
+    chunk: how many networks run at once, to bound memory; None for all, or where there are workers for an eighth.
+    workers: who runs them: 1 is this process, more are processes on this machine, "ray" is a Ray cluster, and an
+        object of `training.workers` is itself. The result depends on `chunk`, not on who they are or how many.
 
     Networks are compared without dropout, as in prediction. Where torch.vmap runs the model, as it does all of
     carousel's, a generation is one batched recurrence; else one network runs after the other, and the history says
@@ -40,36 +50,40 @@ class Evolution(Method, name="evolution"):
     population: int = 64
     sigma: float = 0.05
     bounds: tuple[float, float] | None = None
-    seed: int = 0
+    seed: int | None = None
     search_options: dict[str, Any] | None = None
     chunk: int | None = None
+    workers: int | str | Workers = 1
 
     _parameters: list[nn.Parameter] = field(init=False, repr=False, compare=False)
     _search: AskTell = field(init=False, repr=False, compare=False)
     _batched: bool = field(init=False, repr=False, compare=False, default=True)
     _lowest: float = field(init=False, repr=False, compare=False, default=math.nan)
+    _workers: Workers | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         if self.chunk is not None and self.chunk < 1:
             raise ValueError(f"chunk is {self.chunk}; it is how many networks run at once, 1 or more, or None for all")
-        self._from(torch.zeros(2))
+        self._from(torch.zeros(2), 0)
+        self._workers = None if self._alone else workers_of(self.workers)
 
     def prepare(self, model: Model, batches: int, epochs: int) -> None:
         self._parameters = trainable(model)
-        self._search = self._from(parameters_to_vector(self._parameters))
+        seed = int(torch.randint(SEEDS, ())) if self.seed is None else self.seed
+        self._search = self._from(parameters_to_vector(self._parameters), seed)
         self._batched = isinstance(model, nn.Module)
 
     def update(self, model: Model, batch: Batch) -> float:
         asked = self._search.ask()
         tried = asked if isinstance(asked, Tensor) else torch.from_numpy(np.asarray(asked, dtype=np.float64))
         now = parameters_to_vector(self._parameters).detach()
-        losses = self._losses(model, batch, torch.cat([tried.to(now), now.unsqueeze(0)])).to("cpu", torch.float64)
+        losses = self._all_losses(model, batch, torch.cat([tried.to(now), now.unsqueeze(0)])).to("cpu", torch.float64)
         scores, before = losses[:-1], losses[-1].item()
         if not (math.isfinite(before) and scores.isfinite().any()):
             told = "no network of the generation has a loss" if math.isfinite(before) else f"the loss is {before}"
             raise DivergenceError(f"{told}; lower sigma (now {self.sigma:g}) or set bounds on the weights")
         self._lowest = scores[scores.isfinite()].min().item()
-        self._search.tell(scores)
+        _tell(self._search, asked, scores)
         self._take(self._kept(tried, scores).to(now))
         return before
 
@@ -86,15 +100,31 @@ class Evolution(Method, name="evolution"):
 
     def options(self) -> dict[str, Any]:
         search = self.search if isinstance(self.search, str) else type(self.search).__name__
-        return {**super().options(), "search": search}
+        options = {**super().options(), "search": search, "chunk": self._piece}
+        del options["workers"]  # the same run, whoever computes it
+        return options
 
-    def _from(self, start: Tensor) -> AskTell:
+    def close(self) -> None:
+        if self._workers is not None and not isinstance(self.workers, Workers):
+            self._workers.close()
+
+    @property
+    def _alone(self) -> bool:
+        """Whether populations run whole, in this process."""
+        return isinstance(self.workers, int) and not isinstance(self.workers, bool) and self.workers == 1
+
+    @property
+    def _piece(self) -> int | None:
+        """How many networks run at once; None for all."""
+        return self.chunk if self._alone else self.chunk or -(-self.population // PIECES)
+
+    def _from(self, start: Tensor, seed: int) -> AskTell:
         """The search, from these weights on."""
         if not isinstance(self.search, str):
             if not isinstance(self.search, AskTell):
                 raise TypeError(f"search is {self.search!r}; give a name, or an object with ask() and tell(scores)")
             return self.search
-        usual = {"population": self.population, "sigma": self.sigma, "bounds": self.bounds, "seed": self.seed}
+        usual = {"population": self.population, "sigma": self.sigma, "bounds": self.bounds, "seed": seed}
         return search_named(self.search, start, **{**usual, **(self.search_options or {})})
 
     def _resumable(self) -> Search:
@@ -112,6 +142,25 @@ class Evolution(Method, name="evolution"):
     def _take(self, vector: Tensor) -> None:
         with torch.no_grad():
             vector_to_parameters(vector, self._parameters)
+
+    def _all_losses(self, model: Model, batch: Batch, vectors: Tensor) -> Tensor:
+        """The loss of each vector of weights, (population,), by the workers if there are any."""
+        if self._workers is None:
+            return self._losses(model, batch, vectors)
+        cut = vectors.split(self._piece or len(vectors))
+        seeds = torch.randint(SEEDS, (len(cut),)).tolist()
+        task = partial(_losses_of_piece, self._assistant(), model, batch)
+        found = self._workers.map(task, [(part.clone(), seed) for part, seed in zip(cut, seeds, strict=True)])
+        self._batched = all(batched for _, batched in found)
+        return torch.cat([losses for losses, _ in found])
+
+    def _assistant(self) -> "Evolution":
+        """What a worker needs to find losses: this method without its search."""
+        other = copy.copy(self)
+        other.search, other.workers, other._workers = "snes", 1, None
+        for name in ("_search", "_parameters"):
+            del vars(other)[name]
+        return other
 
     @torch.no_grad()
     def _losses(self, model: Model, batch: Batch, vectors: Tensor) -> Tensor:
@@ -138,6 +187,33 @@ class Evolution(Method, name="evolution"):
     def _loss(self, model: Model, batch: Batch, vector: Tensor) -> Tensor:
         self._take(vector.clone())
         return model.loss(model(batch), batch)
+
+
+def _losses_of_piece(
+    assistant: Evolution, model: Model, batch: Batch, piece: tuple[Tensor, int]
+) -> tuple[Tensor, bool]:
+    """The losses of some vectors of weights, on one thread and from a seed, and whether they ran at once."""
+    (vectors, seed), method, threads = piece, copy.copy(assistant), torch.get_num_threads()
+    method._parameters = trainable(model)
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return method._losses(model, batch, vectors), method._batched
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _tell(search: AskTell, asked: Any, scores: Tensor) -> None:
+    """Tell a search its losses; and what it asked, if it wants to hear that first."""
+    try:
+        given = list(inspect.signature(search.tell).parameters.values())
+    except ValueError:  # a function that Python cannot look into
+        given = []
+    if len([one for one in given if one.default is one.empty and one.kind <= one.POSITIONAL_OR_KEYWORD]) == 2:
+        search.tell(asked, scores.tolist())  # type: ignore[call-arg]
+    else:
+        search.tell(scores)
 
 
 def batched_losses(model: Model, batch: Batch, vectors: Tensor, chunk: int | None = None) -> Tensor:

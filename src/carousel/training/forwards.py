@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from carousel.cells import find, layout
 from carousel.data import Batch
 from carousel.nn import LSTM
-from carousel.ops.influence import OnlineStep, influence
+from carousel.ops.influence import Exact, OnlineStep, Truncated, influence
 from carousel.ops.online import OnlineNet
 from carousel.training.bptt import BPTT
 from carousel.training.method import Model
@@ -20,20 +20,55 @@ MOST = 2**28
 """Numbers that real-time recurrent learning may carry from step to step: a gibibyte of float32."""
 
 
+@dataclass
+class _Stream:
+    """What goes on from batch to batch: the state (lanes, states), and by name what the rule carries, lanes first."""
+
+    state: Tensor | None = None
+    memory: dict[str, Tensor] = field(default_factory=dict)
+
+
 class _Forwards:
     """What both methods add to backpropagation: the recurrent layer's gradient is found on the way forwards."""
 
+    carries: ClassVar[bool] = True
     _rule: ClassVar[str]
+    _stream: _Stream
 
     def prepare(self, model: Model, batches: int, epochs: int) -> None:
         _net(_recurrent(model))
         if self.precision != "float32":  # type: ignore[attr-defined]
             raise ValueError(f"precision is {self.precision!r}; this method computes in float32")  # type: ignore[attr-defined]
+        self._stream = _Stream()
         super().prepare(model, batches, epochs)  # type: ignore[misc]
 
     def update(self, model: Model, batch: Batch) -> float:
-        with _carried_forwards(_recurrent(model), self._rule):
-            return super().update(model, batch)  # type: ignore[misc]
+        layer, stream = _recurrent(model), None
+        if batch.reset is not None:
+            stream = replace(self._stream)
+        with _carried_forwards(layer, self._rule, stream) as passed:
+            value = super().update(model, batch)  # type: ignore[misc]
+            if stream is not None:
+                self._stream = passed.after()
+        return value
+
+    def end_epoch(self, model: Model) -> None:
+        super().end_epoch(model)  # type: ignore[misc]
+        self._stream = _Stream()
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors, values = super().state()  # type: ignore[misc]
+        carried = {} if self._stream.state is None else {"carried.state": self._stream.state}
+        memory = {f"carried.memory.{name}": tensor for name, tensor in self._stream.memory.items()}
+        return {**tensors, **carried, **memory}, values
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        own = {name: tensor for name, tensor in tensors.items() if name.startswith("carried.")}
+        super().restore({name: tensor for name, tensor in tensors.items() if name not in own}, values)  # type: ignore[misc]
+        device = self._parameters[0].device  # type: ignore[attr-defined]
+        prefix = "carried.memory."
+        memory = {name.removeprefix(prefix): t.to(device) for name, t in own.items() if name.startswith(prefix)}
+        self._stream = _Stream(own["carried.state"].to(device) if own else None, memory)
 
 
 @dataclass(kw_only=True)
@@ -42,6 +77,9 @@ class RTRL(_Forwards, BPTT, name="rtrl"):
 
     Memory does not grow with time, but with the fourth power of the cells: for small nets. The model has one recurrent
     layer, fed by data; what follows it learns by backpropagation. Options are those of "bptt".
+
+    In a stream (`Batch.reset`) the state and what weights have done to it go on from batch to batch, so that steps may
+    come one at a time; weights that learn meanwhile make that a little old.
 
     Raises ValueError for other models. Source: Williams & Zipser 1989.
     """
@@ -55,6 +93,7 @@ class Rule1997(_Forwards, BPTT, name="rule1997"):
 
     A weight and step cost the same however long the sequence is, and memory does not grow with time. The model has one
     recurrent layer, fed by data; what follows it learns by backpropagation. Options are those of "bptt".
+    In a stream it goes on from batch to batch, as "rtrl" does.
 
     Raises ValueError for other models. Source: Hochreiter & Schmidhuber 1997, with peepholes Gers et al. 2002.
     """
@@ -97,28 +136,119 @@ def _net(layer: LSTM | nn.LSTM) -> OnlineNet:
 
 
 @contextmanager
-def _carried_forwards(layer: LSTM | nn.LSTM, rule: str) -> Iterator[None]:
-    """Inside, the layer's gradient comes from that rule."""
+def _carried_forwards(layer: LSTM | nn.LSTM, rule: str, stream: _Stream | None) -> Iterator["_Passage"]:
+    """Inside, the layer's gradient comes from that rule; what it yields tells how a stream goes on."""
+    passage = _Passage(_net(layer), rule, stream)
 
     def forward(
         input: Tensor, hx: Any = None, *, lengths: Tensor | None = None, reset: Tensor | None = None
     ) -> tuple[Tensor, None]:
-        for name, given in (("an initial state", hx), ("resets", reset)):
-            if given is not None:
-                raise ValueError(
-                    f"the model gives its recurrent layer {name}; this method takes whole sequences from zeros"
-                )
+        if hx is not None:
+            raise ValueError("the model gives its recurrent layer an initial state; this method begins with zeros")
+        if reset is not None and stream is None:
+            raise ValueError("the model gives its recurrent layer resets that its batch does not have")
         if not isinstance(input, Tensor) or input.dim() != 3 or input.requires_grad:
             raise ValueError("this method takes padded batches of data: nothing before the recurrent layer can learn")
         x = input.transpose(0, 1) if layer.batch_first else input
-        outputs = _Layer.apply(_net(layer), rule, x, lengths, *_weights(layer))
+        passage.begin(x, lengths, reset)
+        outputs = _Layer.apply(passage, *_weights(layer))
         return outputs.transpose(0, 1) if layer.batch_first else outputs, None
 
     layer.forward = forward  # type: ignore[method-assign]
     try:
-        yield
+        yield passage
     finally:
         del layer.forward
+
+
+@dataclass
+class _Passage:
+    """One way through a batch x (time, batch, inputs), forwards for the outputs, and once more for the gradient."""
+
+    net: OnlineNet
+    rule: str
+    stream: _Stream | None
+
+    x: Tensor = field(init=False)
+    inside: Tensor = field(init=False)
+    reset: Tensor | None = field(init=False)
+    start: Tensor = field(init=False)
+    weights: tuple[Tensor, Tensor] = field(init=False)
+    memory: Truncated | Exact | None = field(init=False, default=None)
+    end: Tensor = field(init=False)
+
+    def begin(self, x: Tensor, lengths: Tensor | None, reset: Tensor | None) -> None:
+        """Take a batch. Raises ValueError for one of other lanes than the stream, or more numbers than are allowed."""
+        self.x, self.inside, self.reset, self.memory = x, _inside(x, lengths), reset, None
+        if self.rule == "rtrl":
+            _check_size(self.net, x.shape[1])
+        state = None if self.stream is None else self.stream.state
+        self.start = x.new_zeros(x.shape[1], self.net.states) if state is None else state
+        if len(self.start) != x.shape[1] and not (reset is not None and reset[0].all()):
+            raise ValueError(f"a batch has {x.shape[1]} lanes, but {len(self.start)} go on; give the same ones")
+
+    def outputs(self, W: Tensor, p: Tensor) -> Tensor:
+        """h of all steps."""
+        self.weights, step, found, state = (W, p), self._step(W, p), [], self.start
+        for at, values in enumerate(self.x):
+            moment = step(values, self._fresh(at, state))
+            found.append(moment.hidden)
+            state = moment.state()
+        self.end = state
+        return torch.stack(found).masked_fill(~self.inside, 0) if found else self._none()
+
+    def gradient(self, wrong: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradient by W and p, from that by the outputs."""
+        W, p = self.weights
+        step, state = self._step(W, p), self.start
+        self.memory = self._carried(step)
+        by_W, by_p = torch.zeros_like(W), torch.zeros_like(p)
+        for at, (values, error) in enumerate(zip(self.x, wrong.masked_fill(~self.inside, 0), strict=True)):
+            state = self._fresh(at, state)
+            self._forget(at)
+            moment = step(values, state)
+            self.memory.advance(moment)
+            by = self.memory.gradient(moment, error)
+            by_W += by[0].sum(0)
+            by_p += by[1].sum(0)
+            state = moment.state()
+        return by_W, by_p
+
+    def after(self) -> _Stream:
+        """What goes on."""
+        if self.memory is None:  # nothing had a target
+            self.gradient(self._none())
+        assert self.memory is not None
+        return _Stream(self.end, self.memory.tensors())
+
+    def _none(self) -> Tensor:
+        return self.x.new_zeros(*self.x.shape[:2], self.net.hidden)
+
+    def _step(self, W: Tensor, p: Tensor) -> OnlineStep:
+        batch = self.x.shape[1]
+        return OnlineStep(self.net, W.expand(batch, -1, -1), p.expand(batch, -1, -1))
+
+    def _fresh(self, at: int, state: Tensor) -> Tensor:
+        """The state before a step, zeros where a sequence begins."""
+        if self.reset is None:
+            return state
+        state = state if len(state) == self.x.shape[1] else state.new_zeros(self.x.shape[1], state.shape[1])
+        return state.masked_fill(self.reset[at].unsqueeze(1), 0)
+
+    def _carried(self, step: OnlineStep) -> Truncated | Exact:
+        """The rule's memory, as the stream has it."""
+        memory = influence(self.rule, step, self.x.shape[1])
+        before = {} if self.stream is None else self.stream.memory
+        for name, tensor in memory.tensors().items():
+            if name in before and before[name].shape == tensor.shape:
+                tensor.copy_(before[name])
+        return memory
+
+    def _forget(self, at: int) -> None:
+        """Forget what was carried where a sequence begins."""
+        if self.reset is not None and self.memory is not None and self.reset[at].any():
+            for tensor in self.memory.tensors().values():
+                tensor[self.reset[at]] = 0
 
 
 def _weights(layer: LSTM | nn.LSTM) -> tuple[Tensor, Tensor]:
@@ -148,40 +278,16 @@ def _weights(layer: LSTM | nn.LSTM) -> tuple[Tensor, Tensor]:
 
 
 class _Layer(torch.autograd.Function):
-    """A recurrent layer whose gradient is carried forwards: x (time, batch, inputs) to h (time, batch, hidden)."""
+    """A recurrent layer whose gradient is carried forwards: W and p to h (time, batch, hidden)."""
 
     @staticmethod
-    def forward(ctx: Any, net: OnlineNet, rule: str, x: Tensor, lengths: Tensor | None, W: Tensor, p: Tensor) -> Tensor:
-        ctx.net, ctx.rule, ctx.inside = net, rule, _inside(x, lengths)
-        ctx.save_for_backward(x, W, p)
-        outputs, state, step = [], x.new_zeros(x.shape[1], net.states), _step(net, W, p, x.shape[1])
-        for values in x:
-            moment = step(values, state)
-            outputs.append(moment.hidden)
-            state = moment.state()
-        return torch.stack(outputs).masked_fill(~ctx.inside, 0) if outputs else x.new_zeros(*x.shape[:2], net.hidden)
+    def forward(ctx: Any, passage: _Passage, W: Tensor, p: Tensor) -> Tensor:
+        ctx.passage = passage
+        return passage.outputs(W.detach(), p.detach().clone())
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:
-        (x, W, p), net = ctx.saved_tensors, ctx.net
-        batch = x.shape[1]
-        if ctx.rule == "rtrl":
-            _check_size(net, batch)
-        step = _step(net, W, p, batch)
-        memory, state = influence(ctx.rule, step, batch), x.new_zeros(batch, net.states)
-        wrong, by_W, by_p = grad[0].masked_fill(~ctx.inside, 0), torch.zeros_like(W), torch.zeros_like(p)
-        for values, error in zip(x, wrong, strict=True):
-            moment = step(values, state)
-            memory.advance(moment)
-            by = memory.gradient(moment, error)
-            by_W += by[0].sum(0)
-            by_p += by[1].sum(0)
-            state = moment.state()
-        return None, None, None, None, by_W, by_p
-
-
-def _step(net: OnlineNet, W: Tensor, p: Tensor, batch: int) -> OnlineStep:
-    return OnlineStep(net, W.expand(batch, -1, -1), p.expand(batch, -1, -1))
+        return None, *ctx.passage.gradient(grad[0])
 
 
 def _inside(x: Tensor, lengths: Tensor | None) -> Tensor:

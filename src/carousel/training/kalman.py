@@ -38,7 +38,7 @@ class DEKF(Method, name="dekf"):
         weights. For "global" that changes nothing but the memory it takes.
 
     Raises ValueError or TypeError for an option outside its range, and TypeError for a model with a loss that no
-    errors belong to. A pass backwards is made for each answer, so models with few answers a batch are quickest.
+    errors belong to. What is to be done grows with the answers of a batch, so models with few of them are quickest.
 
     Source: Puskorius and Feldkamp 1994; Perez-Ortiz, Gers, Eck and Schmidhuber 2003, with their noise as defaults.
     """

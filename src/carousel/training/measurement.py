@@ -1,5 +1,6 @@
 """What a Kalman filter measures: a model's answers, what they should be, and how each depends on the weights."""
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -23,20 +24,28 @@ def measured(model: Model, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor
 
 
 def jacobian(answers: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """The derivative of each answer for each weight, float64 (numbers, weights); one pass backwards a number.
+    """The derivative of each answer for each weight, float64 (numbers, weights).
 
-    The graph stays, for further answers of the same output. It is a loop because torch's batched backward pass cannot
-    go through the compiled kernels.
+    The graph stays, for further answers of the same output. All answers go back at once, by torch's batched
+    gradients; where an operation of the model knows none, one after the other.
     """
-    rows = answers.new_zeros(len(answers), sum(weight.numel() for weight in weights), dtype=torch.float64)
-    for row, answer in zip(rows, answers, strict=True):
-        slopes = torch.autograd.grad(answer, weights, retain_graph=True, allow_unused=True)
-        at = 0
-        for weight, slope in zip(weights, slopes, strict=True):
-            if slope is not None:
-                row[at : at + weight.numel()] = slope.flatten()
-            at += weight.numel()
-    return rows
+    ones = torch.eye(len(answers), dtype=answers.dtype, device=answers.device)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # torch warns where it loops by itself, which is slower
+            slopes = _slopes(answers, weights, ones, batched=True)
+    except (RuntimeError, UserWarning, NotImplementedError):
+        each = [_slopes(answers, weights, one, batched=False) for one in ones]
+        slopes = [None if parts[0] is None else torch.stack(parts) for parts in zip(*each, strict=True)]  # type: ignore[arg-type]
+    rows = [
+        (answers.new_zeros(len(answers), weight.numel()) if slope is None else slope.flatten(1)).double()
+        for weight, slope in zip(weights, slopes, strict=True)
+    ]
+    return torch.cat(rows, dim=1)
+
+
+def _slopes(answers: Tensor, weights: Sequence[Tensor], given: Tensor, *, batched: bool) -> Sequence[Tensor | None]:
+    return torch.autograd.grad(answers, weights, given, retain_graph=True, allow_unused=True, is_grads_batched=batched)
 
 
 def _plain(model: Model, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -53,6 +53,8 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
+    carries: ClassVar[bool] = False
+    """Whether what a stream leaves behind goes on in its next batch (`Batch.reset`)."""
 
     def __init_subclass__(cls, *, name: str, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -85,6 +87,9 @@ class Method(ABC):
     @abstractmethod
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Continue from `state()`; called after `prepare`."""
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Let go of what updates hold, such as processes, when a run ends; a further update takes it again."""
 
     def options(self) -> dict[str, Any]:
         """The options by name, as JSON can hold them."""

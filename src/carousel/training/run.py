@@ -46,7 +46,8 @@ class Run:
         self.randomness = Randomness(self.device, plan.seed)
         self.was_training = model.training
         self.waiting: Iterator[Batch] | None = None
-        method.prepare(model, len(batches), plan.epochs)
+        with self.randomness:
+            method.prepare(model, len(batches), plan.epochs)
         self.identity = run_identity(model, batches, method, plan, validation) if plan.checkpoint else {}
         if plan.checkpoint is not None and plan.checkpoint.exists():
             self._resume(plan.checkpoint)
@@ -124,6 +125,7 @@ class Run:
 
     def close(self) -> None:
         """Leave the model as it should be after the run."""
+        self.method.close()
         self._restore_best()
         self.model.train(self.was_training)
 

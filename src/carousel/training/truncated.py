@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -35,6 +35,8 @@ class TruncatedBPTT(Descent, Method, name="tbptt"):
 
     k1: int = 32
     k2: int = 64
+
+    carries: ClassVar[bool] = True
 
     _state: State = field(init=False, repr=False, compare=False, default=None)
     _history: list[Batch] = field(init=False, repr=False, compare=False, default_factory=list)

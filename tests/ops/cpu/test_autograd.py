@@ -142,3 +142,17 @@ def test_a_whole_network_learns_alike() -> None:
             out, (h, c) = lstm(x, lengths=lengths)
             found.append(torch.autograd.grad(out.square().sum() + h.sum() + c.sum(), list(lstm.parameters())))
     torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_gradients_of_many_answers_in_one_pass(name: str) -> None:
+    """torch's `is_grads_batched`, which hides an axis that no loop over memory sees."""
+    lstm = carousel.LSTM(3, 4, cell=name, dtype=torch.float64)
+    weights, x = list(lstm.parameters()), torch.randn(5, 2, 3).double().requires_grad_()
+    outputs, (_, cell, *_) = lstm(x)
+    answers = torch.cat([outputs.flatten(), cell.flatten()])[::7]
+    given = torch.randn(6, len(answers)).double()
+    at_once = torch.autograd.grad(answers, [*weights, x], given, is_grads_batched=True, retain_graph=True)
+    for k in range(len(given)):
+        alone = torch.autograd.grad(answers, [*weights, x], given[k], retain_graph=True)
+        torch.testing.assert_close([each[k] for each in at_once], list(alone), rtol=1e-9, atol=1e-12)

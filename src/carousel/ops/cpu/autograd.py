@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from carousel.cells import Cell
 from carousel.ops import reference
+from carousel.ops.cpu import several
 from carousel.ops.cpu.call import ACCUMULATE, NAMES, RESULTS, SAVED, Call, Named, dense, named, rows
 from carousel.ops.operands import LayerOperands, Operands, State
 from carousel.ops.twice import Gradients, through_reference
@@ -71,13 +72,20 @@ class _Recurrence(torch.autograd.Function):
         made = _present(SAVED, saved)
         if ctx.overwritten:
             made = call.forward(ready, training=True)
+        if several.hidden(gradients):
+            return None, *several.each(lambda own: _gradients(call, ready, made, own, needed, keep=True), gradients)
         ctx.overwritten = True
-        grads = gradients_of_results(gradients, ready["initial_cell"])
-        wanted = _wanted(call, ready, made, needed)
-        backward(call, ready, made, grads, wanted)
-        return None, *(
-            _given_back(call, wanted, name) if need else None for name, need in zip(NAMES, needed, strict=True)
-        )
+        return None, *_gradients(call, ready, made, gradients, needed)
+
+
+def _gradients(
+    call: Call, ready: Mapping[str, Tensor], made: Mapping[str, Tensor], gradients: Gradients, needed: Sequence[bool],
+    *, keep: bool = False,
+) -> list[Tensor | None]:  # fmt: skip
+    """The gradients of all operands; what was `made` is overwritten, unless it is to be kept for another pass."""
+    wanted = _wanted(call, ready, made, needed, keep=keep)
+    backward(call, ready, made, gradients_of_results(gradients, ready["initial_cell"]), wanted)
+    return [_given_back(call, wanted, name) if need else None for name, need in zip(NAMES, needed, strict=True)]
 
 
 def differentiable(call: Call, given: Gradients, needed: Sequence[bool], gradients: Gradients) -> list[Tensor | None]:
@@ -99,9 +107,9 @@ def _operands(call: Call, given: Gradients) -> Operands:
 
 
 def _wanted(
-    call: Call, ready: Mapping[str, Tensor], made: Mapping[str, Tensor], needed: Sequence[bool]
+    call: Call, ready: Mapping[str, Tensor], made: Mapping[str, Tensor], needed: Sequence[bool], *, keep: bool
 ) -> dict[str, Tensor]:
-    """Memory for the gradients; that of the pre-activations takes the place of the activations.
+    """Memory for the gradients; that of the pre-activations takes the place of the activations, unless they are kept.
 
     Under full gate recurrence the activations are read once more, after the loop, and stay.
     """
@@ -109,7 +117,8 @@ def _wanted(
     wanted = {
         f"grad_{name}": like.new_empty(ready[name].shape) for name, need in zip(NAMES, needed, strict=True) if need
     }
-    wanted["grad_gates"] = torch.empty_like(activations) if call.cell.full_gate_recurrence else activations
+    apart = keep or call.cell.full_gate_recurrence
+    wanted["grad_gates"] = torch.empty_like(activations) if apart else activations
     return wanted
 
 

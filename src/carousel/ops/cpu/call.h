@@ -35,6 +35,15 @@ struct Call {
 #undef CAROUSEL_FIELD
 };
 
+// Networks of equal sizes: each tensor of the next one lies so many bytes further on, or is the same one.
+struct PopulationCall {
+    const Call* first;
+    const int64_t* apart;  // one number for each tensor of a call
+    int64_t count;
+    int threads;
+    void (*run)(const Call&);  // one network
+};
+
 // Names and order of all tensors of a step that is given its pre-activations, dense: (batch, units, places), the states before with
 // predecessors in front, peepholes (peepholes, cells, places), gain and bias (2, cells). All gradients are wanted, or none.
 #define CAROUSEL_STEP_TENSORS(X) \
@@ -62,6 +71,7 @@ struct Target {
     void (*step_backward[kKinds])(const StepCall&);
     void (*squash[kKinds])(Squash, const void* from, void* to, int64_t count);
     void (*online)(const OnlineCall&);  // doubles
+    void (*population[kKinds])(const PopulationCall&);
 };
 
 }  // namespace carousel

@@ -76,31 +76,6 @@ static Call call_of(const Numbers& cell, const Numbers& sizes, int flags, const 
     return call;
 }
 
-// Networks of equal sizes: each tensor of the next one lies so many bytes further on, or is the same one.
-struct Population {
-    const Call& first;
-    void (*run)(const Call&);
-    const Numbers& apart;
-    int64_t count;
-};
-
-static Call member(const Population& population, int64_t number) {
-    Call call = population.first;
-    size_t at = 0;
-#define CAROUSEL_FIELD(name) \
-    if (call.name) call.name = static_cast<char*>(call.name) + number * population.apart[at]; \
-    ++at;
-    CAROUSEL_TENSORS(CAROUSEL_FIELD)
-#undef CAROUSEL_FIELD
-    call.threads = 1;
-    return call;
-}
-
-static void run_members(void* context, int part, int parts) {
-    const auto& population = *static_cast<const Population*>(context);
-    for (int64_t number = part; number < population.count; number += parts) population.run(member(population, number));
-}
-
 static StepCall step_of(const Numbers& cell, const Numbers& sizes, const Numbers& pointers, int threads) {
     if (sizes.size() != std::size(kStepSizes) || pointers.size() != std::size(kStepTensors))
         throw std::invalid_argument("a step has one number for each of STEP_SIZES and STEP_POINTERS");
@@ -149,9 +124,9 @@ NB_MODULE(_cpu, module) {
         if (kind < 0 || kind >= kKinds) throw std::invalid_argument("kind is 0 (float) or 1 (double)");
         if (apart.size() != pointers.size()) throw std::invalid_argument("there is one distance for each of POINTERS");
         const Call first = call_of(cell, sizes, flags, pointers, strides, 1);
-        Population population{first, chosen().forward[kind], apart, count};
+        const PopulationCall population{&first, apart.data(), count, threads, chosen().forward[kind]};
         nb::gil_scoped_release free;
-        parallel(int(std::min<int64_t>(count, threads)), run_members, &population);
+        chosen().population[kind](population);
     });
     module.def("backward", [](int kind, const Numbers& cell, const Numbers& sizes, int flags, const Numbers& pointers, const Numbers& strides, int threads) {
         run(chosen().backward, kind, call_of(cell, sizes, flags, pointers, strides, threads));

@@ -78,12 +78,15 @@ template <class T> void squash_all(Squash kind, const void* from, void* to, int6
 }
 
 void online(const OnlineCall& call);  // online_target.cpp
+void population_of_floats(const PopulationCall& population);  // population_target.cpp
+void population_of_doubles(const PopulationCall& population);
 
 #define CAROUSEL_TEXT_(name) #name
 #define CAROUSEL_TEXT(name) CAROUSEL_TEXT_(name)
 extern const Target target;
 const Target target{CAROUSEL_TEXT(CAROUSEL_TARGET), {forward<float>, forward<double>}, {backward<float>, backward<double>},
                     {stream<float>, stream<double>}, {step<float>, step<double>},
-                    {step_backward<float>, step_backward<double>}, {squash_all<float>, squash_all<double>}, online};
+                    {step_backward<float>, step_backward<double>}, {squash_all<float>, squash_all<double>}, online,
+                    {population_of_floats, population_of_doubles}};
 
 }  // namespace carousel::CAROUSEL_TARGET
