@@ -2,19 +2,26 @@
 
 import argparse
 import sys
+import traceback
 from pathlib import Path
 
 from papers import claims, page
 from papers.experiment import ROOT, Experiment, keys
+from papers.progress import Progress
 
 KEPT = Path("runs") / "papers"
 
 
 def main(words: list[str]) -> None:
-    """Run what was asked for; exits with 1 where a claim does not hold."""
+    """Run all that was asked for; exits with 1, and says where, if a claim does not hold or a paper breaks off."""
     given = _parsed(words)
-    held = [_run(Experiment(key, given.small, KEPT), given) for key in given.keys or keys()]
-    sys.exit(0 if all(held) else "a claim does not hold; its line says WRONG")
+    experiments = [Experiment(key, given.small, KEPT) for key in given.keys or keys()]
+    for experiment in experiments if given.fresh else ():
+        experiment.forget()
+    progress = Progress(experiments)
+    missed = {experiment.key: _missed(experiment, given, progress) for experiment in experiments}
+    lines = [f"{key}: {', '.join(names)}" for key, names in missed.items() if names]
+    sys.exit("\n".join(["a claim does not hold; its line says WRONG", *lines]) if lines else 0)
 
 
 def _parsed(words: list[str]) -> argparse.Namespace:
@@ -31,10 +38,19 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     return given
 
 
-def _run(experiment: Experiment, given: argparse.Namespace) -> bool:
-    if given.fresh:
-        experiment.forget()
-    results, seconds = experiment.results(lambda text: print(text, file=sys.stderr, flush=True))
+def _missed(experiment: Experiment, given: argparse.Namespace, progress: Progress) -> list[str]:
+    """The claims that do not hold, or that the paper broke off."""
+    try:
+        return _run(experiment, given, progress)
+    except Exception as error:
+        progress.over()
+        traceback.print_exc()
+        return [f"broke off ({type(error).__name__}: {error})"]
+
+
+def _run(experiment: Experiment, given: argparse.Namespace, progress: Progress) -> list[str]:
+    results, seconds = experiment.results(lambda text: progress.part(experiment, text))
+    progress.over()
     found, folder = experiment.claims(results), ROOT / experiment.key
     if given.write:
         claims.write(experiment.key, found, seconds)
@@ -42,7 +58,7 @@ def _run(experiment: Experiment, given: argparse.Namespace) -> bool:
         (folder / "README.md").write_text(page.with_table(experiment.key), encoding="utf-8")
     verdicts = claims.verdicts(experiment.key, found, small=given.small)
     print(f"{experiment.key} ({seconds:.0f} s)", *(f"  {verdict}" for verdict in verdicts), sep="\n", flush=True)
-    return all(verdict.holds for verdict in verdicts)
+    return [verdict.name for verdict in verdicts if not verdict.holds]
 
 
 if __name__ == "__main__":

@@ -44,14 +44,23 @@ class Experiment:
         tables = tomllib.loads((ROOT / self.key / "experiment.toml").read_text(encoding="utf-8"))
         return tables["full"] | (tables["small"] if self.small else {})
 
+    def names(self) -> list[str]:
+        """All parts."""
+        return list(self.code.parts(self.settings()))
+
+    def remaining(self) -> list[str]:
+        """The parts that were not done before."""
+        done = dict(self._read())
+        return [name for name in self.names() if name not in done]
+
     def results(self, say: Callable[[str], object] = lambda text: None) -> tuple[Results, float]:
-        """The results of all parts, and the seconds that they took; what was done before is not done again."""
+        """The results of all parts, and their seconds of processor time; what was done before is not done again."""
         done, path = dict(self._read()), self._path()
         for name, part in self.code.parts(self.settings()).items():
             if name not in done:
-                began = time.perf_counter()
+                began = time.process_time()
                 found = part()
-                done[name] = {"result": found, "seconds": time.perf_counter() - began}
+                done[name] = {"result": found, "seconds": time.process_time() - began}
                 _append(path, {"part": name, **done[name]})
                 say(f"{self.key}: {name}, {done[name]['seconds']:.1f} s")
         wanted = self.code.parts(self.settings())
