@@ -24,7 +24,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "carousel needs Python 3.11 or newer; say where it is: make PYTHON=..."; exit 1; }
 	rm -rf $(dir $(KERNELS))
 	$(PYTHON) -m venv .venv
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[all,test,dev]' \
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[all,papers,test,dev]' \
 		--config-settings editable.mode=inplace --config-settings wheel.cmake=false --config-settings wheel.py-api=py3
 	@touch $@
 

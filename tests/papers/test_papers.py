@@ -1,5 +1,6 @@
 """Every paper in its small size, and the ground that they share: resuming, comparing, tables."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from carousel.training.workers import Processes
 from papers import claims, experiment, page
 from papers.__main__ import main
 from papers.experiment import ROOT, Experiment, keys
+from papers.progress import Progress
 
 
 @pytest.mark.parametrize("key", keys())
@@ -97,6 +99,54 @@ def test_a_claim_that_does_not_hold_ends_with_an_error(toy: Any, capsys: pytest.
     with pytest.raises(SystemExit, match="does not hold"):
         main(["toy", "--small"])
     assert "WRONG mean: 1.5, expected 2.0" in capsys.readouterr().out
+
+
+def test_all_papers_run_and_the_end_says_which_missed(toy: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    toy()
+    good = (experiment.ROOT / "toy" / "expected.json").read_text(encoding="utf-8")
+    for key, text in (("broken", good), ("missing", good.replace("2.0", "7.0")), ("toy", good)):
+        (experiment.ROOT / key).mkdir(exist_ok=True)
+        (experiment.ROOT / key / "run.py").write_text("", encoding="utf-8")
+        (experiment.ROOT / key / "expected.json").write_text(text, encoding="utf-8")
+        settings = "[full]\nbase = 1.0\n" if key != "broken" else "[full]\n"
+        (experiment.ROOT / key / "experiment.toml").write_text(settings, encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    lines = str(ended.value.code).splitlines()
+    assert lines == [
+        "a claim does not hold; its line says WRONG",
+        "broken: broke off (KeyError: 'base')",
+        "missing: mean",
+    ]
+    shown = capsys.readouterr()
+    assert "ok    mean: 2, expected 2.0" in shown.out
+    assert "toy: 2, 0.0 s; paper 3 of 3, about a minute left" in shown.err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_one_line_with_the_time_left(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = toy()
+    row = json.loads((experiment.ROOT / "toy" / "expected.json").read_text(encoding="utf-8")) | {"minutes": 180.0}
+    (experiment.ROOT / "toy" / "expected.json").write_text(json.dumps(row), encoding="utf-8")
+    minutes, shown = [0.0], Terminal()
+    monkeypatch.setattr("papers.progress.time.perf_counter", lambda: 60 * minutes[0])
+    progress = Progress([run], shown)
+    left = [progress.left()]
+
+    def say(text: str) -> None:
+        minutes[0] += 90
+        progress.part(run, text)
+        left.append(progress.left())
+
+    run.results(say)
+    assert left == pytest.approx([180, 180, 90, 0]), "parts of 60 minutes on a machine that takes 90 for each"
+    assert "toy: 0, 0.0 s; paper 1 of 1, about 3 h 0 min left" in shown.getvalue()
+    assert "\n" not in shown.getvalue()
+    assert Progress([run]).left() == 0, "what was done before is not to come"
 
 
 def test_results_become_the_expected_ones_by_write(toy: Any) -> None:

@@ -3,13 +3,16 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from carousel.cells import Cell, layout, name_of
 from carousel.cells.squash import SQUASHES
+
+if TYPE_CHECKING:
+    from carousel.ops.online_filter import OnlineFilter
 
 
 @dataclass(frozen=True)
@@ -151,12 +154,14 @@ class OnlineStream(NamedTuple):
 class OnlineRule:
     """How nets learn: a rule (`RULES` of `influence.py`), whether the errors of the outputs are those of cross-entropy
     (y - t) or of half the squared error ((y - t) times the slope), and step size and momentum of each net (nets,).
+    With a `filter` weights do not descend: they are estimated, from derivatives of the outputs by that rule.
     """
 
     name: str
     entropy: bool
     rate: Tensor
     momentum: Tensor
+    filter: "OnlineFilter | None" = None
 
 
 class OnlineRunner(ABC):

@@ -1,11 +1,22 @@
 """The oracle of learning online: the same steps in plain torch."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from carousel.ops.influence import OnlineMoment, OnlineStep, influence, squashed
 from carousel.ops.online import RESET, TARGET, UPDATE, OnlineNet, OnlineRule, OnlineRunner, OnlineStream
+
+
+class OnlineAnswer(NamedTuple):
+    """What nets say at a step: the layer's moment, what the readout reads, the outputs and their slopes, nets first."""
+
+    moment: OnlineMoment
+    read: Tensor
+    y: Tensor
+    slope: Tensor
 
 
 class ReferenceOnline(OnlineRunner):
@@ -44,9 +55,7 @@ class ReferenceOnline(OnlineRunner):
             y, slope = squashed(self.net.squash, torch.einsum("nor,nr->no", self._parts["readout"], read))
             results[t] = y
             if learn:
-                error = (y - stream.targets[t]) * (1 if self.rule.entropy else slope)
-                self._learn(moment, read, error.masked_fill((flags & TARGET == 0).unsqueeze(1), 0))
-                self._improve((flags & UPDATE) != 0)
+                self._teach(OnlineAnswer(moment, read, y, slope), stream.targets[t], flags)
             self._state.copy_(moment.state())
         return results
 
@@ -62,6 +71,12 @@ class ReferenceOnline(OnlineRunner):
         known = (inputs >= 0) & (inputs < self.net.inputs)
         hot = F.one_hot(torch.where(known, inputs, 0), max(self.net.inputs, 1)).to(self._weights.dtype)
         return (hot * known.unsqueeze(1)).expand(self.nets, -1)
+
+    def _teach(self, answer: OnlineAnswer, target: Tensor, flags: Tensor) -> None:
+        """Learn from this step's error, and apply what was learned where that is wanted."""
+        error = (answer.y - target) * (1 if self.rule.entropy else answer.slope)
+        self._learn(answer.moment, answer.read, error.masked_fill((flags & TARGET == 0).unsqueeze(1), 0))
+        self._improve((flags & UPDATE) != 0)
 
     def _learn(self, moment: OnlineMoment, read: Tensor, error: Tensor) -> None:
         """Add the gradient of this step."""

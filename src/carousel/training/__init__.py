@@ -1,6 +1,7 @@
 """How it learns: a method improves a model on a batch, and the loop reports after each."""
 
 from carousel.ops.online import OnlineNet
+from carousel.ops.online_filter import OnlineFilter
 from carousel.training.bptt import BPTT
 from carousel.training.checkpoint import CheckpointError
 from carousel.training.evolution import Evolution
@@ -23,6 +24,7 @@ __all__ = [
     "Evolution",
     "Method",
     "Model",
+    "OnlineFilter",
     "OnlineLearner",
     "OnlineNet",
     "Plan",

@@ -10,7 +10,9 @@ from carousel.ops.cpu import extension
 from carousel.ops.cpu.online import CompiledOnline
 from carousel.ops.influence import RULES
 from carousel.ops.online import RESET, TARGET, UPDATE, OnlineNet, OnlineRule, OnlineRunner, OnlineStream
+from carousel.ops.online_filter import OnlineFilter
 from carousel.ops.online_reference import ReferenceOnline
+from carousel.training.online_kalman import FilteredOnline
 
 ERRORS = ("squared", "cross_entropy")
 
@@ -24,6 +26,8 @@ class OnlineLearner:
     rule: "rule1997" (the gradient cut at gates and cell inputs) or "rtrl" (the exact one).
     learning_rate, momentum: one number, or one a net; a net with a learning rate of 0 stays as it is.
     error: "squared", half the sum of squares; "cross_entropy" leaves the slope of the outputs out.
+    filter: a Kalman filter (`OnlineFilter`) in place of descent; it takes squared errors, and neither learning rate nor
+        momentum. It learns at steps that have both a target and an update.
     spread: weights begin uniform in [-spread, spread], biases too; `seed` draws them.
 
     Streams are (time, nets, ...); an axis of one net is shared by all. What a net begins in one call goes on in the
@@ -39,6 +43,7 @@ class OnlineLearner:
     learning_rate: float | Sequence[float] = 0.1
     momentum: float | Sequence[float] = 0.0
     error: str = "squared"
+    filter: OnlineFilter | None = None
     spread: float = 0.1
     seed: int = 0
 
@@ -50,12 +55,16 @@ class OnlineLearner:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(choices)}")
         if self.nets < 1:
             raise ValueError(f"nets is {self.nets}; it is 1 or more")
+        if self.filter is not None and self.error != "squared":
+            raise ValueError(f"error is {self.error!r}; a Kalman filter takes squared errors")
         rate, momentum = (self._each(name) for name in ("learning_rate", "momentum"))
         generator = torch.Generator().manual_seed(self.seed)
         drawn = torch.rand(self.nets, self.net.weights, dtype=torch.float64, generator=generator)
         weights = self.spread * (2 * drawn - 1) * self.net.learned()
-        runner = CompiledOnline if extension.module is not None else ReferenceOnline
-        self._runner = runner(self.net, OnlineRule(self.rule, self.error == "cross_entropy", rate, momentum), weights)
+        plain = ReferenceOnline if self.filter is None else FilteredOnline
+        runner = CompiledOnline if extension.module is not None else plain
+        rule = OnlineRule(self.rule, self.error == "cross_entropy", rate, momentum, self.filter)
+        self._runner = runner(self.net, rule, weights)
 
     @property
     def weights(self) -> dict[str, Tensor]:

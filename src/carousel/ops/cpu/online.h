@@ -44,7 +44,6 @@ public:
         sources = inputs + recurring + 1, read = hidden + (call.shortcut_size ? inputs : 0) + 1;
         peepholes_at = layout.rows * sources, readout_at = peepholes_at + layout.peepholes * hidden;
         states = 2 * hidden + sent;
-        const auto numbers = [&](void* all, int64_t size) { return NetNumbers{all ? static_cast<double*>(all) + group * size * kNets + lane : nullptr}; };
         weight = numbers(call.weights, call.weights_size), gradient = numbers(call.gradient, call.weights_size);
         velocity = numbers(call.velocity, call.weights_size), state = numbers(call.state, call.state_size);
         influence = numbers(call.influence, call.influence_size);
@@ -64,7 +63,7 @@ public:
         }
     }
 
-private:
+protected:
     const OnlineCall& call;
     const Row& row;
     const Layout layout;
@@ -80,6 +79,10 @@ private:
     NetNumbers source, value, slopes, cell, out, out_slope, h, fade, coefficient[kOutput], wrong, carried, answers, error, pre, next;
     int32_t* active;  // the sources that are not zero: inputs, then all others
 
+    // What these nets have of a tensor (groups, size, kNets).
+    NetNumbers numbers(void* all, int64_t size) const {
+        return {all ? static_cast<double*>(all) + first / kNets * size * kNets + first % kNets : nullptr};
+    }
     void divide(NetNumbers scratch, int64_t lane) {
         int64_t at = 0;
         const auto take = [&](NetNumbers& to, int64_t size) { to = scratch.from(at), at += size; };
@@ -206,7 +209,7 @@ private:
         }
     }
 
-    void learn(int64_t t) {
+    virtual void learn(int64_t t) {
         if (any & kTarget) judge(t);
         if (call.exact_size) learn_exactly();
         else learn_truncated();
@@ -216,13 +219,17 @@ private:
     void judge(int64_t t) {
         for (int v = 0; v < hidden; ++v) wrong.set(v, Net{});
         for (int o = 0; o < outputs; ++o) {
-            Net wanted{};
-            each_net([&](int lane, int64_t net) {
-                wanted[lane] = static_cast<const double*>(call.targets)[t * call.targets_stride.time + net * call.targets_stride.net + o];
-            });
-            const Net y = answers[o], e = call.entropy_size ? y - wanted : (y - wanted) * net_slope(Squash(call.squash_size), y);
+            const Net y = answers[o], too_much = y - wanted(t, o);
+            const Net e = call.entropy_size ? too_much : too_much * net_slope(Squash(call.squash_size), y);
             descend(o, target ? e : Net{});
         }
+    }
+    Net wanted(int64_t t, int o) const {
+        Net value{};
+        each_net([&](int lane, int64_t net) {
+            value[lane] = static_cast<const double*>(call.targets)[t * call.targets_stride.time + net * call.targets_stride.net + o];
+        });
+        return value;
     }
     void descend(int o, Net e) {
         const NetNumbers weights = weight.from(readout_at + int64_t(o) * read), to = gradient.from(readout_at + int64_t(o) * read);

@@ -10,6 +10,7 @@ from carousel.cells.squash import SQUASHES
 from carousel.ops.cpu import extension
 from carousel.ops.influence import INSIDE
 from carousel.ops.online import OnlineNet, OnlineRule, OnlineRunner, OnlineStream
+from carousel.ops.online_filter import OnlineFilter
 
 
 class CompiledOnline(OnlineRunner):
@@ -25,12 +26,30 @@ class CompiledOnline(OnlineRunner):
         groups = ceil(self.nets / lanes)
         self._memory = {name: torch.zeros(groups, size, lanes, dtype=torch.float64) for name, size in sizes.items()}
         self._memory["weights"].copy_(self._side_by_side(weights))
+        self._measured = 0
         self._fixed = {
             "rate": self._side_by_side(rule.rate.unsqueeze(1)),
             "momentum": self._side_by_side(rule.momentum.unsqueeze(1)),
             "learned": net.learned().to(torch.float64),
         }
         self._scratch = _scratch(net)
+        if rule.filter is not None:
+            self._estimate(rule.filter)
+
+    def _estimate(self, by: OnlineFilter) -> None:
+        """Take what a Kalman filter needs: lower triangles of its covariances, its noise, and which weights."""
+        groups = by.estimates(self.net)
+        triangles = torch.cat(
+            [torch.eye(len(group))[torch.tril_indices(len(group), len(group)).unbind()] for group in groups]
+        )
+        each = torch.ones(self.nets, 1, dtype=torch.float64)
+        self._memory["covariance"] = self._side_by_side(by.initial_covariance * triangles * each)
+        self._memory["noise"] = self._side_by_side(torch.tensor(by.noise, dtype=torch.float64) * each)
+        self._fixed["annealing"] = self._side_by_side(torch.tensor(by.factors, dtype=torch.float64) * each)
+        self._fixed["positions"] = torch.cat(groups)
+        self._fixed["ends"] = torch.tensor([len(group) for group in groups]).cumsum(0)
+        outputs = self.net.outputs
+        self._measured = 2 * outputs * len(self._fixed["positions"]) + outputs**2 + self.net.weights
 
     @property
     def weights(self) -> Tensor:
@@ -46,9 +65,11 @@ class CompiledOnline(OnlineRunner):
     def run(self, stream: OnlineStream, *, learn: bool = True) -> Tensor:
         groups, _, lanes = self._memory["weights"].shape
         results = torch.empty(stream.inputs.shape[0], self.nets, self.net.outputs, dtype=torch.float64)
-        scratch = torch.empty(groups, self._scratch, lanes, dtype=torch.float64)
+        scratch, measured = (
+            torch.empty(groups, size, lanes, dtype=torch.float64) for size in (self._scratch, self._measured)
+        )
         streams = {name: tensor.contiguous() for name, tensor in stream._asdict().items()}
-        given = {**self._memory, **self._fixed, **streams, "results": results, "scratch": scratch}
+        given = {**self._memory, **self._fixed, **streams, "results": results, "scratch": scratch, "measured": measured}
         pointers = [given[name].data_ptr() if name in given else 0 for name in extension.module.ONLINE_POINTERS]
         strides = [number for name in extension.module.ONLINE_STRIDED for number in _strides(streams[name])]
         sizes = {**self._sizes(stream), "training": learn}
@@ -67,6 +88,8 @@ class CompiledOnline(OnlineRunner):
             "squash": list(SQUASHES).index(net.squash), "exact": self.rule.name == "rtrl",
             "entropy": self.rule.entropy, "shortcut": net.shortcut, "gates": gates,
             "symbols": stream.inputs.dtype == torch.int64,
+            "covariance": self._memory["covariance"].shape[1] if self.rule.filter else 0,
+            "measured": self._measured, "ends": len(self._fixed.get("ends", ())),
         }  # fmt: skip
 
     def _side_by_side(self, numbers: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Tasks that are generated, as the papers define them."""
