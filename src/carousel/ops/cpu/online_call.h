@@ -9,7 +9,8 @@ inline constexpr int kNets = 8;  // numbers of so many nets lie side by side, wh
 
 // Names and order of all tensors of a call. All but the streams have the nets' numbers side by side: (groups, size, kNets).
 #define CAROUSEL_ONLINE_TENSORS(X) \
-    X(inputs) X(targets) X(flags) X(results) X(rate) X(momentum) X(weights) X(learned) X(gradient) X(velocity) X(state) X(influence) X(scratch)
+    X(inputs) X(targets) X(flags) X(results) X(rate) X(momentum) X(weights) X(learned) X(gradient) X(velocity) X(state) X(influence) X(scratch) \
+    X(trials) X(tolerance) X(fading) X(ended) X(lengths)
 
 // Those that come as streams: (time, net) strides in numbers, 0 for what all nets share; the last axis contiguous.
 #define CAROUSEL_ONLINE_STRIDED(X) X(inputs) X(targets) X(flags)
@@ -17,10 +18,11 @@ inline constexpr int kNets = 8;  // numbers of so many nets lie side by side, wh
 // Sizes, the sizes of memory for a group, and options, in this order. `gates`: gates recur; `everywhere`: into the candidate too.
 #define CAROUSEL_ONLINE_SIZES(X) \
     X(time) X(nets) X(inputs) X(hidden) X(outputs) X(weights) X(state) X(influence) X(scratch) \
-    X(squash) X(exact) X(training) X(entropy) X(shortcut) X(gates) X(symbols)
+    X(squash) X(exact) X(training) X(entropy) X(shortcut) X(gates) X(symbols) \
+    X(most) X(longest) X(enough)
 
 // What happens at a step of a net.
-enum OnlineFlag : uint8_t { kReset = 1, kTarget = 2, kUpdate = 4 };
+enum OnlineFlag : uint8_t { kReset = 1, kTarget = 2, kUpdate = 4, kStart = 8 };
 
 struct OnlineStride { int64_t time = 0, net = 0; };
 

@@ -1,0 +1,1 @@
+"""Tasks of the literature, drawn anew from a seed: one file a family."""
