@@ -26,7 +26,7 @@ class Course:
     build: nets from a seed and their number. draw: so many strings. reset: the state is put back before each string.
     train, test: the trials of both; a net is perfect when all its test streams are `test.longest` long.
     streams, steps: at most so many training streams and steps a net. tests: streams of a test.
-    every: a test after so many training streams. promising: and after each that was as long as this.
+    every: a test after so many training streams. promising, spare: and after each so many that were as long as this.
     chunk: steps between two looks at the nets. places: nets that learn at once.
     measure: something else to know of a perfect net.
     """
@@ -39,6 +39,7 @@ class Course:
     steps: int
     every: int
     promising: int
+    spare: int = 1
     reset: bool = False
     tests: int = 10
     chunk: int = 1000
@@ -81,6 +82,7 @@ class Record:
     streams: int = 0
     steps: int = 0
     longest: int = 0
+    promising: int = 0
     tested: int = 0
     mean: float = 0.0
     perfect: bool = False
@@ -133,8 +135,10 @@ class _Pool:
         record.steps += self.course.chunk
         longest = max(lengths, default=0)
         promising = longest >= max(self.course.promising, record.longest / 10)
+        record.promising += promising
         record.longest = max(record.longest, longest)
-        if promising or before // self.course.every != record.streams // self.course.every:
+        due = promising and record.promising % self.course.spare == 0
+        if due or before // self.course.every != record.streams // self.course.every:
             self._judge(record, place, whole=False)
 
     def _judge(self, record: Record, place: int, *, whole: bool) -> None:
