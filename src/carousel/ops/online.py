@@ -23,7 +23,7 @@ class OnlineNet:
     gates of the step before (the fully connected hidden layer of 1997; a row with full gate recurrence has them in its
     gates alone), and a one for the bias. The readout reads h, with `shortcut` the inputs, and a one; `squash` is its
     squashing function. `biased` names those that have a bias: of input, forget, candidate, output and readout; None
-    for all.
+    for all. Gates that `fixed` names have nothing but a bias, and keep it.
 
     Raises ValueError for a row with projection or layer norm, and for sizes or names that cannot be.
     """
@@ -36,6 +36,7 @@ class OnlineNet:
     gates_recur: bool = False
     shortcut: bool = False
     biased: tuple[str, ...] | None = None
+    fixed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if refusal := refuses(self.cell):
@@ -47,6 +48,8 @@ class OnlineNet:
             raise ValueError(f"squash is {self.squash!r}; it can be {', '.join(SQUASHES)}")
         if unknown := set(self.biased or ()) - {*self.cell.learned, "readout"}:
             raise ValueError(f"biased names {sorted(unknown)}; it can name {', '.join(self.cell.learned)} and readout")
+        if unknown := set(self.fixed) - set(self.cell.learned):
+            raise ValueError(f"fixed names {sorted(unknown)}; it can name {', '.join(self.cell.learned)}")
         layout.units(self.cell, "input", self.hidden)
 
     @cached_property
@@ -100,16 +103,26 @@ class OnlineNet:
         parts = weights.split([rows * width for rows, width in self.shapes.values()], dim=1)
         return {name: part.unflatten(1, self.shapes[name]) for name, part in zip(self.shapes, parts, strict=True)}
 
-    def learned(self) -> Tensor:
+    def present(self) -> Tensor:
         """Which weights there are: booleans (weights,)."""
         mask = torch.zeros(1, self.weights, dtype=torch.bool)
         parts = self.split(mask)
         biased = (*self.cell.learned, "readout") if self.biased is None else self.biased
         for gate, rows in self.rows.items():
-            parts["W"][0, rows] = torch.tensor(self._read_by(gate, gate in biased))
-        parts["p"].fill_(True)
+            parts["W"][0, rows] = torch.tensor(self._read_by(gate, gate in biased)) & (gate not in self.fixed)
+        for gate, at in layout.peephole_rows(self.cell).items():
+            parts["p"][0, at] = gate not in self.fixed
+        for gate in self.fixed:
+            parts["W"][0, self.rows[gate], -1] = True
         parts["readout"].fill_(True)
         parts["readout"][..., -1] = "readout" in biased
+        return mask[0]
+
+    def learned(self) -> Tensor:
+        """Which weights are learned: booleans (weights,); all that there are, but for those of fixed gates."""
+        mask = self.present().unsqueeze(0)
+        for gate in self.fixed:
+            self.split(mask)["W"][0, self.rows[gate]] = False
         return mask[0]
 
     def _read_by(self, gate: str, biased: bool) -> list[bool]:
@@ -134,8 +147,9 @@ def refuses(cell: Cell) -> str | None:
     return None
 
 
-RESET, TARGET, UPDATE = 1, 2, 4
-"""What happens at a step, to be added up: its state before is zero, it has a target, what was learned is applied."""
+RESET, TARGET, UPDATE, START = 1, 2, 4, 8
+"""What happens at a step, to be added up: its state before is zero, it has a target, what was learned is applied, the
+trial of a net that waits may begin."""
 
 
 class OnlineStream(NamedTuple):
@@ -164,6 +178,22 @@ class OnlineRule:
     filter: "OnlineFilter | None" = None
 
 
+@dataclass(frozen=True)
+class OnlineTrials:
+    """Runs of right answers: all outputs closer to their targets than `tolerance` (nets,).
+
+    A net begins one where it may, from zeros and with its whole step size, which is multiplied by `fading` (nets,)
+    after each update. The trial ends with the first wrong answer, from which the net still learns, or after `longest`
+    right ones. Then it waits; after `most` trials, or one of `enough` right answers, until the next call.
+    """
+
+    tolerance: Tensor
+    fading: Tensor
+    longest: int
+    most: int
+    enough: int
+
+
 class OnlineRunner(ABC):
     """Several nets at work, float64: their weights, and all that is carried from step to step."""
 
@@ -185,6 +215,17 @@ class OnlineRunner(ABC):
 
         Without `learn` the state moves on and nothing else: begin with a reset before learning again.
         """
+
+    @abstractmethod
+    def attempt(self, stream: OnlineStream, trials: OnlineTrials, *, learn: bool = True) -> Tensor:
+        """Go through a stream in trials; how many answers were right in each that ended, int64 (nets, most), then -1.
+
+        A trial that is on at the end goes on in the next call.
+        """
+
+    @abstractmethod
+    def renew(self, net: int, weights: Tensor) -> None:
+        """Put a new net with these weights (weights,) in a place, with nothing in mind and no trial on."""
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:

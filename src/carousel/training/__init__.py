@@ -9,7 +9,7 @@ from carousel.training.fit import fit
 from carousel.training.forwards import RTRL, Rule1997
 from carousel.training.kalman import DEKF
 from carousel.training.method import METHODS, DivergenceError, Method, Model, method_named
-from carousel.training.online import OnlineLearner
+from carousel.training.online import OnlineLearner, Trials
 from carousel.training.plan import Plan, Report
 from carousel.training.truncated import TruncatedBPTT
 from carousel.training.validation import validation_loss
@@ -30,6 +30,7 @@ __all__ = [
     "Plan",
     "Report",
     "Rule1997",
+    "Trials",
     "TruncatedBPTT",
     "fit",
     "method_named",

@@ -9,12 +9,51 @@ from torch import Tensor
 from carousel.ops.cpu import extension
 from carousel.ops.cpu.online import CompiledOnline
 from carousel.ops.influence import RULES
-from carousel.ops.online import RESET, TARGET, UPDATE, OnlineNet, OnlineRule, OnlineRunner, OnlineStream
+from carousel.ops.online import (
+    RESET,
+    START,
+    TARGET,
+    UPDATE,
+    OnlineNet,
+    OnlineRule,
+    OnlineRunner,
+    OnlineStream,
+    OnlineTrials,
+)
 from carousel.ops.online_filter import OnlineFilter
 from carousel.ops.online_reference import ReferenceOnline
 from carousel.training.online_kalman import FilteredOnline
 
 ERRORS = ("squared", "cross_entropy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trials:
+    """Runs of right answers, as the papers from 2000 on count them: from a start to the first wrong answer.
+
+    tolerance: an answer is right when all outputs are closer to their targets than this.
+    longest: a trial ends after so many right answers, too.
+    most: so many trials a net has in one call at most, then it waits.
+    enough: after a trial of so many right answers, a net waits, too (None: it goes on).
+    fading: the learning rate is multiplied by this after each update ("alpha decay"), and whole where a trial begins.
+
+    Raises ValueError for an option outside its range.
+    Source: Gers, Schmidhuber & Cummins 2000.
+    """
+
+    tolerance: float
+    longest: int = 1_000_000
+    most: int = 1000
+    enough: int | None = None
+    fading: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("longest", "most"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it is 1 or more")
+        for name in ("tolerance", "fading"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it is more than 0")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -60,7 +99,7 @@ class OnlineLearner:
         rate, momentum = (self._each(name) for name in ("learning_rate", "momentum"))
         generator = torch.Generator().manual_seed(self.seed)
         drawn = torch.rand(self.nets, self.net.weights, dtype=torch.float64, generator=generator)
-        weights = self.spread * (2 * drawn - 1) * self.net.learned()
+        weights = self.spread * (2 * drawn - 1) * self.net.present()
         plain = ReferenceOnline if self.filter is None else FilteredOnline
         runner = CompiledOnline if extension.module is not None else plain
         rule = OnlineRule(self.rule, self.error == "cross_entropy", rate, momentum, self.filter)
@@ -79,7 +118,7 @@ class OnlineLearner:
             units = {name: at.stop - at.start for name, at in self.net.rows.items()}
             raise ValueError(f"{len(values)} biases for the {gate} gate; this net has units {units}")
         self.net.split(weights)["W"][:, rows, -1] = torch.tensor(values, dtype=torch.float64)
-        self._runner.set_weights(torch.where(self.net.learned(), weights, 0))
+        self._runner.set_weights(torch.where(self.net.present(), weights, 0))
 
     def learn(
         self,
@@ -100,9 +139,40 @@ class OnlineLearner:
         """
         observed = torch.ones(targets.shape[:2], dtype=torch.bool) if observed is None else observed
         flags = self._flags(inputs, {TARGET: observed, RESET: begins, UPDATE: observed if update is None else update})
-        self._check(inputs, targets)
-        targets = targets.to(torch.float64)
-        return self._runner.run(OnlineStream(self._numbers(inputs), targets, flags))
+        return self._runner.run(self._stream(inputs, targets, flags))
+
+    def attempt(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        trials: Trials,
+        *,
+        starts: Tensor,
+        observed: Tensor | None = None,
+        begins: Tensor | None = None,
+        learn: bool = True,
+    ) -> list[list[int]]:
+        """Go through a stream in trials, learning at every step with a target; of each net, how long each lasted.
+
+        starts: booleans (time, nets), the steps at which the trial of a net that waits may begin, from a state of zero.
+        All else is as in `learn`. A trial that is on at the end goes on in the next call; without `learn`, nothing but
+        states and trials move.
+        """
+        observed = torch.ones(targets.shape[:2], dtype=torch.bool) if observed is None else observed
+        flags = self._flags(inputs, {START: starts, TARGET: observed, RESET: begins, UPDATE: observed})
+        each = torch.ones(self.nets, dtype=torch.float64)
+        enough = trials.longest + 1 if trials.enough is None else trials.enough
+        how = OnlineTrials(trials.tolerance * each, trials.fading * each, trials.longest, trials.most, enough)
+        lengths = self._runner.attempt(self._stream(inputs, targets, flags), how, learn=learn)
+        return [row[row >= 0].tolist() for row in lengths]
+
+    def renew(self, place: int, net: "OnlineLearner", of: int = 0) -> None:
+        """Put a net of another learner in a place, as it is but with nothing in mind; the others go on undisturbed."""
+        if net.net != self.net:
+            raise ValueError("only a net of the same description can take the place of one")
+        if self.filter is not None:
+            raise ValueError("a net that a Kalman filter estimates cannot be replaced; begin with another learner")
+        self._runner.renew(place, net._runner.weights[of])
 
     def predict(self, inputs: Tensor, *, begins: Tensor | None = None) -> Tensor:
         """The outputs (time, nets, outputs) for a stream from zeros; nothing is learned, and nothing forgotten."""
@@ -110,9 +180,8 @@ class OnlineLearner:
         before = state.clone()
         state.zero_()
         targets = torch.zeros(len(inputs), 1, self.net.outputs, dtype=torch.float64)
-        self._check(inputs, targets)
         flags = self._flags(inputs, {RESET: begins})
-        outputs = self._runner.run(OnlineStream(self._numbers(inputs), targets, flags), learn=False)
+        outputs = self._runner.run(self._stream(inputs, targets, flags), learn=False)
         state.copy_(before)
         return outputs
 
@@ -145,8 +214,10 @@ class OnlineLearner:
                 flags += flag * where.to(torch.uint8)
         return flags
 
-    def _numbers(self, inputs: Tensor) -> Tensor:
-        return inputs if inputs.dtype == torch.int64 else inputs.to(torch.float64)
+    def _stream(self, inputs: Tensor, targets: Tensor, flags: Tensor) -> OnlineStream:
+        self._check(inputs, targets)
+        numbers = inputs if inputs.dtype == torch.int64 else inputs.to(torch.float64)
+        return OnlineStream(numbers, targets.to(torch.float64), flags)
 
     def _check(self, inputs: Tensor, targets: Tensor) -> None:
         """Raise ValueError unless both have the shapes of this net."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from carousel.ops.online import TARGET, UPDATE, OnlineNet, OnlineRule
 from carousel.ops.online_reference import OnlineAnswer, ReferenceOnline
+from carousel.ops.online_trials import Attempts
 from carousel.training.filter import KalmanFilter, Noise
 from carousel.training.method import DivergenceError
 
@@ -34,7 +35,7 @@ class FilteredOnline(ReferenceOnline):
         }
         return super().tensors() | {"noise": self._noise} | covariances
 
-    def _teach(self, answer: OnlineAnswer, target: Tensor, flags: Tensor) -> None:
+    def _teach(self, answer: OnlineAnswer, target: Tensor, flags: Tensor, trials: Attempts | None) -> None:
         self._influence.advance(answer.moment)
         now = torch.nonzero((flags & TARGET != 0) & (flags & UPDATE != 0))[:, 0].tolist()
         if now:

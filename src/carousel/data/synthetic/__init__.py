@@ -1,1 +1,1 @@
-"""Tasks that are generated, as the papers define them."""
+"""Tasks of the literature, drawn anew from a seed: one file a family."""

@@ -4,26 +4,12 @@
 // leave a cell through a gate or the cell's input (Hochreiter & Schmidhuber 1997; Gers, Schraudolph & Schmidhuber 2002).
 #pragma once
 #include "cell.h"
-#include "online_call.h"
-#include "squash.h"
+#include "online_trials.h"
 
 namespace carousel::CAROUSEL_TARGET {
 
-using Net = Vec<double>;
-using NetMask = Bits<double>;
-
 [[gnu::noinline]] inline Net net_squash(Squash kind, Net x) { return squash<double>(kind, x); }
 [[gnu::noinline]] inline Net net_slope(Squash kind, Net y) { return slope<double>(kind, y); }
-
-// Numbers of the nets, side by side.
-struct NetNumbers {
-    double* to = nullptr;
-
-    Net operator[](int64_t at) const { return load(to + at * kNets); }
-    void set(int64_t at, Net value) const { store(to + at * kNets, value); }
-    void add(int64_t at, Net value) const { set(at, (*this)[at] + value); }
-    NetNumbers from(int64_t at) const { return {to + at * kNets}; }
-};
 
 // One vector of nets through all steps of a call.
 //
@@ -34,7 +20,8 @@ class Online {
 public:
     Online(const OnlineCall& given, int64_t group, int64_t lane)
         : call(given), row(given.row), layout(given.row, int(given.hidden_size)), first(group * kNets + lane), inputs(int(given.inputs_size)),
-          hidden(int(given.hidden_size)), outputs(int(given.outputs_size)), block(given.row.block) {
+          hidden(int(given.hidden_size)), outputs(int(given.outputs_size)), block(given.row.block),
+          trials(given, first, numbers(given.rate, 1)[0]) {
         for (int g = 0; g < kGates; ++g) {
             sent_at[g] = sent;
             if (g != kCandidate && learned(row, g)) sent += layout.units[g];
@@ -47,20 +34,25 @@ public:
         weight = numbers(call.weights, call.weights_size), gradient = numbers(call.gradient, call.weights_size);
         velocity = numbers(call.velocity, call.weights_size), state = numbers(call.state, call.state_size);
         influence = numbers(call.influence, call.influence_size);
-        rate = numbers(call.rate, 1)[0], momentum = numbers(call.momentum, 1)[0];
+        momentum = numbers(call.momentum, 1)[0];
         divide(numbers(call.scratch, call.scratch_size), lane);
     }
 
     void run() {
         for (int64_t t = 0; t < call.time_size; ++t) {
             flag(t);
+            if (trials.on() && trials.begin(start, reset, target, update)) any |= kReset;
+            if (trials.idle()) continue;
             if (any & kReset) forget();
             sense(t);
             forward();
             answer(t);
+            if (trials.on()) assess(t);
             if (call.training_size) learn(t);
+            if (trials.on()) trials.end();
             pass();
         }
+        trials.keep();
     }
 
 protected:
@@ -69,12 +61,13 @@ protected:
     const Layout layout;
     const int64_t first;  // net of the first lane
     const int inputs, hidden, outputs, block;
+    Trials trials;
     int sent = 0, sent_at[kGates], recurring, sources, read, states, active_inputs = 0, actives = 0;
     int64_t peepholes_at, readout_at;
     bool reads_cell = false;
     uint8_t any = 0;
-    NetMask reset, target, update;
-    Net rate, momentum;
+    NetMask reset, target, update, start;
+    Net momentum;
     NetNumbers weight, gradient, velocity, state, influence;
     NetNumbers source, value, slopes, cell, out, out_slope, h, fade, coefficient[kOutput], wrong, carried, answers, error, pre, next;
     int32_t* active;  // the sources that are not zero: inputs, then all others
@@ -108,11 +101,12 @@ protected:
     }
 
     void flag(int64_t t) {
-        any = 0, reset = target = update = NetMask{};
+        any = 0, reset = target = update = start = NetMask{};
         each_net([&](int lane, int64_t net) {
             const uint8_t now = static_cast<const uint8_t*>(call.flags)[t * call.flags_stride.time + net * call.flags_stride.net];
             any |= now;
             reset[lane] = now & kReset ? -1 : 0, target[lane] = now & kTarget ? -1 : 0, update[lane] = now & kUpdate ? -1 : 0;
+            start[lane] = now & kStart ? -1 : 0;
         });
     }
     void forget() {
@@ -205,10 +199,16 @@ protected:
             for (int n = 0; call.shortcut_size && n < active_inputs; ++n) sum += weights[hidden + active[n]] * source[active[n]];
             const Net y = net_squash(Squash(call.squash_size), sum);
             answers.set(o, y);
-            each_net([&](int lane, int64_t net) { to[net * outputs + o] = y[lane]; });
+            if (call.results) each_net([&](int lane, int64_t net) { to[net * outputs + o] = y[lane]; });
         }
     }
 
+    void assess(int64_t t) {
+        if (!(any & kTarget)) return;
+        NetMask right = target;
+        for (int o = 0; o < outputs; ++o) right &= trials.near(answers[o], wanted(t, o));
+        trials.judge(target, right);
+    }
     virtual void learn(int64_t t) {
         if (any & kTarget) judge(t);
         if (call.exact_size) learn_exactly();
@@ -332,13 +332,14 @@ protected:
             const Net slope = gradient[n];
             gradient.set(n, update ? Net{} : slope);
             if (is_learned[n] == 0) continue;
-            Net step = rate * slope;
+            Net step = trials.pace * slope;
             if (velocity.to) {
                 step += momentum * velocity[n];
                 velocity.set(n, update ? step : velocity[n]);
             }
             weight.set(n, update ? weight[n] - step : weight[n]);
         }
+        if (trials.on()) trials.fade(update);
     }
 
     void pass() {

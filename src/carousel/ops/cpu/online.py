@@ -9,7 +9,7 @@ from carousel.cells import layout, row
 from carousel.cells.squash import SQUASHES
 from carousel.ops.cpu import extension
 from carousel.ops.influence import INSIDE
-from carousel.ops.online import OnlineNet, OnlineRule, OnlineRunner, OnlineStream
+from carousel.ops.online import OnlineNet, OnlineRule, OnlineRunner, OnlineStream, OnlineTrials
 from carousel.ops.online_filter import OnlineFilter
 
 
@@ -18,7 +18,7 @@ class CompiledOnline(OnlineRunner):
 
     def __init__(self, net: OnlineNet, rule: OnlineRule, weights: Tensor) -> None:
         super().__init__(net, rule, weights)
-        sizes = {"weights": net.weights, "gradient": net.weights, "state": net.states}
+        sizes = {"weights": net.weights, "gradient": net.weights, "state": net.states, "trials": 3}
         sizes["influence"] = _influence(net, rule.name)
         if torch.count_nonzero(rule.momentum):
             sizes["velocity"] = net.weights
@@ -62,20 +62,42 @@ class CompiledOnline(OnlineRunner):
     def tensors(self) -> dict[str, Tensor]:
         return self._memory
 
+    def renew(self, net: int, weights: Tensor) -> None:
+        lanes = extension.module.online_width()
+        for tensor in self._memory.values():
+            tensor[net // lanes, :, net % lanes] = 0
+        self._memory["weights"][net // lanes, :, net % lanes] = weights
+
     def run(self, stream: OnlineStream, *, learn: bool = True) -> Tensor:
-        groups, _, lanes = self._memory["weights"].shape
         results = torch.empty(stream.inputs.shape[0], self.nets, self.net.outputs, dtype=torch.float64)
+        self._call(stream, {"results": results}, {"training": learn})
+        return results
+
+    def attempt(self, stream: OnlineStream, trials: OnlineTrials, *, learn: bool = True) -> Tensor:
+        lengths = torch.full((self.nets, trials.most), -1, dtype=torch.int64)
+        given = {
+            "tolerance": self._side_by_side(trials.tolerance.unsqueeze(1)),
+            "fading": self._side_by_side(trials.fading.unsqueeze(1)),
+            "ended": torch.zeros(self.nets, dtype=torch.int64),
+            "lengths": lengths,
+        }
+        sizes = {"training": learn, "most": trials.most, "longest": trials.longest, "enough": trials.enough}
+        self._call(stream, given, sizes)
+        return lengths
+
+    def _call(self, stream: OnlineStream, tensors: dict[str, Tensor], sizes: dict[str, int | bool]) -> None:
+        """Through the steps of a stream; what is not given is none, or zero."""
+        groups, _, lanes = self._memory["weights"].shape
         scratch, measured = (
             torch.empty(groups, size, lanes, dtype=torch.float64) for size in (self._scratch, self._measured)
         )
         streams = {name: tensor.contiguous() for name, tensor in stream._asdict().items()}
-        given = {**self._memory, **self._fixed, **streams, "results": results, "scratch": scratch, "measured": measured}
+        given = {**self._memory, **self._fixed, **streams, **tensors, "scratch": scratch, "measured": measured}
         pointers = [given[name].data_ptr() if name in given else 0 for name in extension.module.ONLINE_POINTERS]
         strides = [number for name in extension.module.ONLINE_STRIDED for number in _strides(streams[name])]
-        sizes = {**self._sizes(stream), "training": learn}
-        numbers = [int(sizes[name]) for name in extension.module.ONLINE_SIZES]
+        known = self._sizes(stream) | sizes
+        numbers = [int(known.get(name, 0)) for name in extension.module.ONLINE_SIZES]
         extension.module.online(row.encode(self.net.cell), numbers, pointers, strides, torch.get_num_threads())
-        return results
 
     def _sizes(self, stream: OnlineStream) -> dict[str, int | bool]:
         net = self.net

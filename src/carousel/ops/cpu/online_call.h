@@ -8,11 +8,12 @@ namespace carousel {
 inline constexpr int kNets = 8;  // numbers of so many nets lie side by side, whatever the width of vectors
 
 // Names and order of all tensors of a call. All but the streams have the nets' numbers side by side: (groups, size, kNets).
-// The last six are a Kalman filter's: `positions` of the weights that it estimates, one estimate's after the other's, and where each `ends`,
+// From `covariance` on six are a Kalman filter's: `positions` of the weights that it estimates, one estimate's after the other's, and where each `ends`,
 // are of all nets; a covariance is a lower triangle, row by row.
 #define CAROUSEL_ONLINE_TENSORS(X) \
     X(inputs) X(targets) X(flags) X(results) X(rate) X(momentum) X(weights) X(learned) X(gradient) X(velocity) X(state) X(influence) X(scratch) \
-    X(covariance) X(noise) X(annealing) X(measured) X(positions) X(ends)
+    X(covariance) X(noise) X(annealing) X(measured) X(positions) X(ends) \
+    X(trials) X(tolerance) X(fading) X(ended) X(lengths)
 
 // Those that come as streams: (time, net) strides in numbers, 0 for what all nets share; the last axis contiguous.
 #define CAROUSEL_ONLINE_STRIDED(X) X(inputs) X(targets) X(flags)
@@ -21,10 +22,11 @@ inline constexpr int kNets = 8;  // numbers of so many nets lie side by side, wh
 #define CAROUSEL_ONLINE_SIZES(X) \
     X(time) X(nets) X(inputs) X(hidden) X(outputs) X(weights) X(state) X(influence) X(scratch) \
     X(squash) X(exact) X(training) X(entropy) X(shortcut) X(gates) X(symbols) \
-    X(covariance) X(measured) X(ends)
+    X(covariance) X(measured) X(ends) \
+    X(most) X(longest) X(enough)
 
 // What happens at a step of a net.
-enum OnlineFlag : uint8_t { kReset = 1, kTarget = 2, kUpdate = 4 };
+enum OnlineFlag : uint8_t { kReset = 1, kTarget = 2, kUpdate = 4, kStart = 8 };
 
 struct OnlineStride { int64_t time = 0, net = 0; };
 

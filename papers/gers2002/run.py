@@ -1,0 +1,125 @@
+"""Precise timing by a net of one cell: spikes to make, delays to measure, functions to draw."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carousel.cells import Cell, Gate, Open, find
+from carousel.data.synthetic import timed
+from carousel.data.synthetic.stream import Stream
+from carousel.training import OnlineLearner, OnlineNet, Trials
+from papers import pool
+from papers.experiment import Parts, Results
+
+Settings = dict[str, Any]
+PEEPHOLE = find("peephole").with_options(candidate=Gate("identity"), squash="identity")
+CELLS: dict[str, Cell] = {
+    "peephole": PEEPHOLE,
+    "plain": find("lstm").with_options(candidate=Gate("identity"), squash="identity"),
+    "unforgetting": PEEPHOLE.with_options(forget=Open()),
+}
+"""The cells of the paper: with peepholes (17 weights), without them, and with them but without a forget gate."""
+
+
+def parts(settings: Settings) -> Parts:
+    """The nets of one task and one cell."""
+    shared = {name: value for name, value in settings.items() if name not in ("tasks", "long")}
+    return {
+        f"{task} {cell}": partial(learned, shared | options, cell)
+        for task, options in settings["tasks"].items()
+        for cell in options["cells"]
+    }
+
+
+def learned(settings: Settings, cell: str) -> dict[str, Any]:
+    """What came of these nets."""
+    return {"nets": pool.run(course(settings, cell), range(settings["nets"]))}
+
+
+def course(settings: Settings, cell: str) -> pool.Course:
+    """How nets of that cell learn one task; a training stream lasts 100 spikes or periods, a test 1,000."""
+    per = 1 if settings["kind"] == "delays" else settings["period"]
+    longest, test = settings["train"] * per, settings["test"] * per
+    return pool.Course(
+        build=partial(nets, settings, cell),
+        draw=partial(drawn, settings),
+        train=Trials(tolerance=settings["tolerance"], longest=longest, enough=longest),
+        test=Trials(tolerance=settings["tolerance"], longest=test, most=1),
+        promising=longest,
+        measure=partial(off, settings) if settings["kind"] == "wave" else None,
+        **{name: settings[name] for name in ("streams", "steps", "every", "chunk", "places", "tests")},
+    )
+
+
+def drawn(settings: Settings, count: int, rng: np.random.Generator) -> Stream:
+    """So many intervals or periods of the endless stream of a task."""
+    if settings["kind"] == "delays":
+        return timed.spike_delays(settings["period"], settings["jitters"], count, rng)
+    if settings["kind"] == "spikes":
+        return timed.timed_spikes(settings["period"], count)
+    return timed.periodic(settings["wave"], settings["period"], count)
+
+
+def nets(settings: Settings, cell: str, seed: int, count: int) -> OnlineLearner:
+    """Nets of one input, one cell with everything biased, and one output."""
+    net = OnlineNet(CELLS[cell], 1, 1, 1, squash=settings["squash"])
+    found = OnlineLearner(
+        net=net,
+        nets=count,
+        learning_rate=settings["learning_rate"],
+        momentum=settings["momentum"],
+        error=settings["error"],
+        spread=settings["spread"],
+        seed=seed,
+    )
+    for gate, bias in settings["biases"].items():
+        if gate in net.cell.learned:
+            found.set_bias(gate, [bias])
+    return found
+
+
+def off(settings: Settings, learner: OnlineLearner) -> float:
+    """How far a net's function is from the one that was to be drawn: root of the mean square over 100 periods."""
+    wanted = timed.periodic(settings["wave"], settings["period"], 100)
+    error = learner.predict(wanted.inputs.unsqueeze(1))[:, 0] - wanted.targets
+    return float(error.square().mean().sqrt())
+
+
+def claims(results: Results) -> dict[str, list[float]]:
+    """One list of values for each claim of expected.json."""
+    found: dict[str, list[float]] = {}
+    for part, result in results.items():
+        solved = [net for net in result["nets"] if net["perfect"]]
+        found[f"{part} solved"] = [float(net["perfect"]) for net in result["nets"]]
+        if solved:
+            found[f"{part} streams"] = [float(net["streams"]) for net in solved]
+        if solved and solved[0]["measured"] is not None:
+            found[f"{part} off"] = [net["measured"] for net in solved]
+    return found
+
+
+def draw(results: Results, path: Path) -> None:
+    """The figure: after how many steps of training each net has solved a task; crosses for those that never have."""
+    from matplotlib.figure import Figure
+
+    colors = {"peephole": "#0072b2", "plain": "#d55e00", "unforgetting": "#57606a"}
+    tasks = list(dict.fromkeys(part.split()[0] for part in results))
+    figure = Figure(figsize=(7.2, 0.9 + 0.42 * len(tasks)), layout="constrained")
+    panel = figure.subplots()
+    for part, result in results.items():
+        task, cell = part.split()
+        row = -tasks.index(task) - 0.25 * (list(CELLS).index(cell) - 1)
+        for solved, marker in ((True, "o"), (False, "x")):
+            steps = [net["steps"] for net in result["nets"] if net["perfect"] == solved]
+            panel.plot(steps, [row] * len(steps), marker, color=colors[cell], markersize=5, alpha=0.7)
+    for cell, color in colors.items():
+        panel.plot([], [], "o", color=color, label=cell)
+    panel.set_xscale("log")
+    panel.set_yticks([-place for place in range(len(tasks))], tasks)
+    panel.set_xlabel("steps of training until a net has solved it; x where it never has")
+    panel.set_title("Precise timing with one cell", loc="left", fontsize=10, fontweight="bold")
+    panel.legend(frameon=False, fontsize=8)
+    panel.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=130, metadata={"Software": None})
