@@ -28,6 +28,9 @@ class ReferenceOnline(OnlineRunner):
     def set_weights(self, weights: Tensor) -> None:
         self._weights.copy_(weights)
 
+    def set_learned(self, learned: Tensor) -> None:
+        self._learned = learned
+
     def tensors(self) -> dict[str, Tensor]:
         own = {"weights": self._weights, "gradient": self._gradient, "velocity": self._velocity, "state": self._state}
         return own | self._influence.tensors()
