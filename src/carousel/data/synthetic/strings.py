@@ -1,6 +1,6 @@
 """Strings one after another in one stream, with their targets, as online learners read them; in rows for a batch."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import torch
@@ -55,7 +55,8 @@ class Strings:
         lengths = self.lengths[order]
         starts = lengths.cumsum(0) - lengths
         steps = torch.arange(int(lengths.sum())) + (self.first[order] - starts).repeat_interleave(lengths)
-        return Strings(*(None if tensor is None else tensor[steps] for tensor in self._tensors()))
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: tensor[steps] for name, tensor in named.items() if tensor is not None})
 
     def worst(self, by_step: Tensor, *, last: bool = False) -> Tensor:
         """The greatest of (time, nets) at each string's observed steps, or what is at its `last`: (strings, nets)."""
@@ -73,9 +74,6 @@ class Strings:
     def rows(self, by_step: Tensor) -> Tensor:
         """What there is for each step (time, 1, ...) as (longest, strings, ...), zeros behind a string's end."""
         return pad_sequence(list(by_step[:, 0].split(self.lengths.tolist())))
-
-    def _tensors(self) -> list[Tensor | None]:
-        return [getattr(self, field.name) for field in fields(self)]
 
 
 def laid_out(lengths: Tensor) -> tuple[Tensor, Tensor]:
