@@ -1,7 +1,8 @@
 """expected.json of a paper: what was published, what we measured, and how far a new run may be off.
 
 {"minutes": …, "claims": {NAME: {"says": a sentence, "published": a figure or null, "tag": how sure we are of it,
-"ours": mean, "low": …, "high": …, "runs": …, "tolerance": …, "small_tolerance": for CI's size, if another}}}
+"ours": mean, "low": …, "high": …, "runs": …, "tolerance": …, "small_tolerance": for CI's size, if another,
+"since": the least size that measures it, "small" if there is none, "full" or "long"}}}
 
 Tags: V seen in the source, A follows by arithmetic, R measured again by us, M+ and M recalled, M- not shown.
 """
@@ -14,6 +15,7 @@ from statistics import fmean
 from typing import Any
 
 ROOT = Path(__file__).parent
+SIZES = ("small", "full", "long")
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,15 @@ def expected(key: str) -> dict[str, Any]:
     return json.loads((ROOT / key / "expected.json").read_text(encoding="utf-8"))
 
 
-def verdicts(key: str, found: dict[str, list[float]], *, small: bool) -> list[Verdict]:
-    """Each claim's mean over seeds beside the expected one.
+def verdicts(key: str, found: dict[str, list[float]], *, size: str) -> list[Verdict]:
+    """Each claim's mean over seeds beside the expected one, for a run of a size of `SIZES`.
 
     Raises ValueError where the run and expected.json do not name the same claims.
     """
-    claims = expected(key)["claims"]
-    if set(claims) != set(found):
-        odd = ", ".join(sorted(set(claims) ^ set(found)))
+    claims, small = expected(key)["claims"], size == "small"
+    measured = {name for name, claim in claims.items() if SIZES.index(claim.get("since", "small")) <= SIZES.index(size)}
+    if measured != set(found):
+        odd = ", ".join(sorted(measured ^ set(found)))
         raise ValueError(f"{key}: only one of run.py and expected.json has {odd}; give both")
     return [_verdict(name, fmean(values), claims[name], small) for name, values in found.items()]
 

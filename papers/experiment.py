@@ -2,7 +2,8 @@
 
 A paper's run.py says three things: `parts(settings)` names independent pieces of work, each a function of nothing that
 returns numbers; `claims(results)` turns all results into one list of values (one a seed) for each claim of
-expected.json; `draw(results, path)` draws the figure.
+expected.json; `draw(results, path)` draws the figure. A part that is a `functools.partial` of plain numbers and words
+is run again only where these change, others where any setting does.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,11 +30,20 @@ def keys() -> list[str]:
 
 @dataclass(frozen=True)
 class Experiment:
-    """The experiment of one paper, in its full size or the small one of CI, with results kept in a folder."""
+    """The experiment of one paper, in its full size or the small one of CI, with results kept in a folder.
+
+    `long` adds to the full size what a paper keeps out of it for its time; its settings say so by "long".
+    """
 
     key: str
     small: bool
     kept: Path
+    long: bool = False
+
+    @property
+    def size(self) -> str:
+        """One of `claims.SIZES`."""
+        return "small" if self.small else "long" if self.long else "full"
 
     @property
     def code(self) -> ModuleType:
@@ -41,21 +52,21 @@ class Experiment:
 
     def settings(self) -> dict[str, Any]:
         """Every number of the experiment: [full] of experiment.toml, with [small] laid over it in CI."""
-        tables = tomllib.loads((ROOT / self.key / "experiment.toml").read_text(encoding="utf-8"))
-        return tables["full"] | (tables["small"] if self.small else {})
+        return self._numbers() | {"long": self.long}
 
     def results(self, say: Callable[[str], object] = lambda text: None) -> tuple[Results, float]:
         """The results of all parts, and the seconds that they took; what was done before is not done again."""
         done, path = dict(self._read()), self._path()
-        for name, part in self.code.parts(self.settings()).items():
-            if name not in done:
-                began = time.perf_counter()
+        wanted = {name: (part, self._stamp(part)) for name, part in self.code.parts(self.settings()).items()}
+        for name, (part, stamp) in wanted.items():
+            if (name, stamp) not in done:
+                began = time.process_time()
                 found = part()
-                done[name] = {"result": found, "seconds": time.perf_counter() - began}
-                _append(path, {"part": name, **done[name]})
-                say(f"{self.key}: {name}, {done[name]['seconds']:.1f} s")
-        wanted = self.code.parts(self.settings())
-        return {name: done[name]["result"] for name in wanted}, sum(done[name]["seconds"] for name in wanted)
+                row = done[name, stamp] = {"result": found, "seconds": time.process_time() - began}
+                _append(path, {"part": name, "stamp": stamp, **row})
+                say(f"{self.key}: {name}, {row['seconds']:.1f} s")
+        rows = {name: done[name, stamp] for name, (_, stamp) in wanted.items()}
+        return {name: row["result"] for name, row in rows.items()}, sum(row["seconds"] for row in rows.values())
 
     def claims(self, results: Results) -> dict[str, list[float]]:
         """The values of each claim, one a seed."""
@@ -65,20 +76,35 @@ class Experiment:
         """Throw away what was done before."""
         self._path().unlink(missing_ok=True)
 
+    def _numbers(self) -> dict[str, Any]:
+        """The settings that results depend on."""
+        tables = tomllib.loads((ROOT / self.key / "experiment.toml").read_text(encoding="utf-8"))
+        return tables["full"] | (tables["small"] if self.small else {})
+
+    def _stamp(self, part: Callable[[], dict[str, Any]]) -> str:
+        """What a part depends on but for code: what it is called with, if that can be seen, and all settings else."""
+        try:
+            seen = json.dumps(
+                [part.args, part.keywords] if isinstance(part, partial) else self._numbers(), sort_keys=True
+            )
+        except TypeError:
+            seen = json.dumps(self._numbers(), sort_keys=True)
+        return hashlib.sha256(seen.encode()).hexdigest()[:16]
+
     def _path(self) -> Path:
-        """Where results are kept: a file for these settings and this code, so that none outlives either."""
-        seen = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode())
+        """Where results are kept: a file for this code, so that none outlives it."""
+        seen = hashlib.sha256()
         for path in sorted((ROOT / self.key).glob("*.py")):
             seen.update(path.read_bytes())
         return self.kept / self.key / f"{seen.hexdigest()[:16]}.jsonl"
 
-    def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _read(self) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
         if not self._path().exists():
             return
         for line in self._path().read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
                 row = json.loads(line)
-                yield row.pop("part"), row
+                yield (row.pop("part"), row.pop("stamp")), row
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:

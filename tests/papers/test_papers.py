@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from papers.experiment import ROOT, Experiment, keys
 def test_the_small_size_gives_what_is_expected(key: str, tmp_path: Path) -> None:
     small = Experiment(key, True, tmp_path)
     results, _ = small.results()
-    wrong = [str(row) for row in claims.verdicts(key, small.claims(results), small=True) if not row.holds]
+    wrong = [str(row) for row in claims.verdicts(key, small.claims(results), size=small.size) if not row.holds]
     assert not wrong
 
 
@@ -112,13 +113,58 @@ def test_results_become_the_expected_ones_by_write(toy: Any) -> None:
 
 def test_wrong_calls_are_refused(toy: Any, capsys: pytest.CaptureFixture[str]) -> None:
     toy()
-    for words, answer in ((["nobody"], "no paper nobody"), (["--write", "--small"], "takes the full size")):
+    full = "takes the full size"
+    for words, answer in (
+        (["nobody"], "no paper nobody"),
+        (["--write", "--small"], full),
+        (["--long", "--small"], full),
+    ):
         with pytest.raises(SystemExit) as ended:
             main(words)
         assert ended.value.code == 2
         assert answer in capsys.readouterr().err
     with pytest.raises(ValueError, match="only one of run.py and expected.json has other"):
-        claims.verdicts("toy", {"mean": [2.0], "other": [1.0]}, small=False)
+        claims.verdicts("toy", {"mean": [2.0], "other": [1.0]}, size="full")
+
+
+def test_a_claim_may_begin_at_a_greater_size(toy: Any) -> None:
+    toy()
+    path = claims.ROOT / "toy" / "expected.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["claims"]["far"] = told["claims"]["mean"] | {"since": "long"}
+    path.write_text(json.dumps(told), encoding="utf-8")
+    near = {"mean": [2.0]}
+    assert [row.name for row in claims.verdicts("toy", near, size="full")] == ["mean"]
+    assert [row.name for row in claims.verdicts("toy", near | {"far": [2.0]}, size="long")] == ["mean", "far"]
+    with pytest.raises(ValueError, match="only one of run.py and expected.json has far"):
+        claims.verdicts("toy", near, size="long")
+
+
+def test_a_part_begins_anew_where_its_own_arguments_change(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = toy()
+    ran: list[str] = []
+
+    def part(name: str, value: float) -> dict[str, float]:
+        ran.append(name)
+        return {"value": value}
+
+    def parts(settings: dict[str, Any]) -> dict[str, Any]:
+        return {"base": partial(part, "base", settings["base"]), "fixed": partial(part, "fixed", 3)}
+
+    monkeypatch.setattr(run.code, "parts", parts)
+    run.results()
+    assert Experiment("toy", True, run.kept).results()[0] == {"base": {"value": 0.5}, "fixed": {"value": 3}}
+    assert run.results()[0]["base"] == {"value": 1.0}
+    assert ran == ["base", "fixed", "base"]
+
+
+def test_the_long_size_goes_on_from_the_full_one(toy: Any) -> None:
+    run, ran = toy()
+    first, _ = run.results()
+    longer = experiment.Experiment("toy", False, run.kept, long=True)
+    assert (run.settings()["long"], longer.settings()["long"]) == (False, True)
+    assert longer.results()[0] == first
+    assert ran == [0, 1, 2]
 
 
 def test_figures_of_low_confidence_are_not_shown() -> None:
