@@ -1,7 +1,8 @@
 """expected.json of a paper: what was published, what we measured, and how far a new run may be off.
 
 {"minutes": …, "claims": {NAME: {"says": a sentence, "published": a figure or null, "tag": how sure we are of it,
-"ours": mean, "low": …, "high": …, "runs": …, "tolerance": …, "small_tolerance": for CI's size, if another,
+"ours": mean (null where there is none), "low": …, "high": …, "runs": …, "tolerance": …,
+"small_tolerance": for CI's size, if another,
 "since": the least size that measures it, "small" if there is none, "full" or "long"}}}
 
 Tags: V seen in the source, A follows by arithmetic, R measured again by us, M+ and M recalled, M- not shown.
@@ -53,7 +54,7 @@ def verdicts(key: str, found: dict[str, list[float]], *, size: str) -> list[Verd
 def _verdict(name: str, value: float, claim: dict[str, Any], small: bool) -> Verdict:
     tolerance = claim.get("small_tolerance", claim["tolerance"]) if small else claim["tolerance"]
     ours = claim["ours"]
-    holds = ours is not None and math.isfinite(value) and abs(value - ours) <= tolerance
+    holds = math.isnan(value) if ours is None else math.isfinite(value) and abs(value - ours) <= tolerance
     return Verdict(name, value, ours, holds)
 
 
@@ -62,8 +63,8 @@ def write(key: str, found: dict[str, list[float]], seconds: float) -> None:
     page = expected(key)
     page["minutes"] = round(seconds / 60, 2)
     for name, values in found.items():
-        page["claims"][name] |= {
-            "ours": fmean(values), "low": min(values), "high": max(values), "runs": len(values)
-        }  # fmt: skip
+        ours = {"ours": fmean(values), "low": min(values), "high": max(values)}
+        numbers = {word: None if math.isnan(value) else value for word, value in ours.items()}
+        page["claims"][name] |= numbers | {"runs": len(values)}
     text = json.dumps(page, indent=2, ensure_ascii=False) + "\n"
     (ROOT / key / "expected.json").write_text(text, encoding="utf-8")

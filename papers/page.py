@@ -58,6 +58,8 @@ def _published(claim: dict[str, Any]) -> str:
 
 
 def _measured(claim: dict[str, Any]) -> str:
+    if claim["ours"] is None:
+        return "none"
     mean, low, high = (f"{claim[name]:.4g}" for name in ("ours", "low", "high"))
     return mean if low == high else f"{mean} ({low} to {high})"
 
