@@ -3,7 +3,7 @@
 from pathlib import Path
 
 TITLES = {
-    "reber3x2": ("embedded Reber, 3 blocks of 2, 0.5", 8440),
+    "reber3x2": ("embedded Reber, 3 of 2", 8440),
     "lag1000": ("lag 1,000 (2c)", 49000),
     "lag500": ("lag 500 (2c)", 38000),
     "noise3a": ("signal and noise (3a)", 39850),
@@ -22,8 +22,8 @@ def drawn(panels: dict[str, Curves], path: Path) -> None:
 
     columns = -(-len(panels) // 2)
     figure = Figure(figsize=(9.6, 5.2), layout="constrained")
-    places = figure.subplots(2, columns, sharey=True, squeeze=False).flat
-    for panel in list(places)[len(panels) :]:
+    places = list(figure.subplots(2, columns, sharey=True, squeeze=False).flat)
+    for panel in places[len(panels) :]:
         panel.set_visible(False)
     for panel, (name, curves) in zip(places, panels.items(), strict=False):
         title, published = TITLES[name]
