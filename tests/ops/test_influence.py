@@ -108,6 +108,17 @@ def test_the_nets_of_1997_have_the_weights_that_the_paper_counts() -> None:
     assert lag.learned().sum() == 364
 
 
+def test_a_weight_reaches_as_far_as_the_cells_that_it_joins() -> None:
+    net = OnlineNet(find("lstm1997").with_options(block=2), 1, 4, 1, gates_recur=True, shortcut=True)
+    W, _, readout = net.split(net.reach().unsqueeze(0)).values()
+    sources = [0, 1, 2, 3, 4, 2, 4, 2, 4, 0]  # an input, four cells, two input gates, two output gates, a one
+    units = [2, 4, 1, 2, 3, 4, 2, 4]
+    assert W[0].tolist() == [[max(unit, source) for source in sources] for unit in units]
+    assert readout[0].tolist() == [[1, 2, 3, 4, 0, 0]]
+    peepholes = OnlineNet(find("peephole"), 1, 3, 0)
+    assert peepholes.split(peepholes.reach().unsqueeze(0))["p"][0].tolist() == [[1, 2, 3]] * 3
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="lstm\\+norm-ba2016 has a norm; learning forwards in time knows rows without"):
         OnlineNet(find("lstm").with_options(norm="ba2016"), 3, 4, 1)

@@ -191,6 +191,16 @@ def test_a_claim_may_begin_at_a_greater_size(toy: Any) -> None:
         claims.verdicts("toy", near, size="long")
 
 
+def test_what_never_happened_has_no_figure(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = toy()
+    monkeypatch.setattr(run.code, "claims", lambda results: {"mean": [float("nan")]})
+    with pytest.raises(SystemExit) as ended:
+        main(["toy", "--write"])
+    assert ended.value.code == 0
+    assert "| Parts | 2 (as recalled) | none | 1 |" in page.table("toy")
+    assert not claims.verdicts("toy", {"mean": [2.0]}, size="full")[0].holds
+
+
 def test_a_part_begins_anew_where_its_own_arguments_change(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     run, _ = toy()
     ran: list[str] = []

@@ -16,6 +16,11 @@ def stream(time: int = 300, seed: int = 0) -> tuple[Tensor, Tensor]:
     return symbols, torch.nn.functional.one_hot(symbols.roll(1, 0), 3).double()
 
 
+def joined(learner: OnlineLearner) -> Tensor:
+    """All weights (nets, weights)."""
+    return torch.cat([part.flatten(1) for part in learner.weights.values()], dim=1)
+
+
 @pytest.fixture(params=["compiled", "plain"])
 def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the kernels, where there are some, and without."""
@@ -68,6 +73,61 @@ def test_biases_are_set_and_a_rate_of_zero_learns_nothing() -> None:
     assert changed.tolist() == [False, True]
 
 
+@pytest.mark.usefixtures("either")
+def test_cells_wait_until_they_are_called() -> None:
+    net = OnlineNet(find("lstm1997").with_options(block=2), 3, 4, 3, gates_recur=True, shortcut=True)
+    full, growing = (OnlineLearner(net=net, nets=2, learning_rate=0.3, cells=cells) for cells in (None, 2))
+    waits, before = net.reach() > 2, joined(full)
+    growing.learn(*stream(40))
+    found = joined(growing)
+    assert (found[:, waits] == 0).all()
+    assert (found != before)[:, net.learned() & ~waits].all()
+    growing.add_cells(2)
+    grown = joined(growing)
+    assert torch.equal(grown[:, ~waits], found[:, ~waits])
+    assert torch.equal(grown[:, waits], before[:, waits])
+    growing.learn(*stream(40))
+    assert (joined(growing) != grown)[:, net.learned()].all()
+
+
+@pytest.mark.usefixtures("either")
+def test_a_net_without_cells_is_its_shortcut() -> None:
+    net = OnlineNet(find("lstm1997"), 3, 1, 3, shortcut=True, biased=())
+    learner = OnlineLearner(net=net, cells=0, learning_rate=0.5)
+    symbols, _ = stream(2000)
+    learner.learn(symbols, torch.nn.functional.one_hot(symbols, 3).double())
+    assert (learner.predict(symbols[:20]).argmax(2) == symbols[:20]).all()
+    assert (learner.weights["W"] == 0).all()
+
+
+@pytest.mark.usefixtures("either")
+def test_a_learner_that_grew_goes_on_from_its_state_to_the_bit() -> None:
+    symbols, targets = stream()
+    learner, other = (OnlineLearner(net=NET, nets=3, cells=1, momentum=0.5, seed=seed) for seed in (0, 1))
+    learner.set_bias("input", [-1, -2, -3, -4])
+    learner.learn(symbols[:30], targets[:30])
+    learner.add_cells(2)
+    learner.learn(symbols[30:40], targets[30:40])
+    other.restore(learner.state())
+    for each in (learner, other):
+        each.learn(symbols[40:60], targets[40:60])
+        each.add_cells(1)
+        each.learn(symbols[60:90], targets[60:90])
+    assert all(torch.equal(learner.weights[name], other.weights[name]) for name in learner.weights)
+    assert learner.weights["W"][0, 3, -1] != 0
+
+
+@pytest.mark.usefixtures("either")
+def test_weights_are_loaded() -> None:
+    symbols, targets = stream(50)
+    learner, other = (OnlineLearner(net=NET, nets=2, seed=seed) for seed in (0, 1))
+    learner.learn(symbols, targets)
+    other.load(learner.weights)
+    assert torch.equal(other.predict(symbols), learner.predict(symbols))
+    with pytest.raises(ValueError, match="these weights are not of this net and as many"):
+        other.load({name: part[:1] for name, part in learner.weights.items()})
+
+
 def test_only_observed_steps_teach() -> None:
     symbols, targets = stream(20)
     learner = OnlineLearner(net=NET)
@@ -93,5 +153,9 @@ def test_what_is_not_right_is_said() -> None:
         ValueError, match="learning_rate is \\[0.1\\]; it is a number of at least 0, or one for each net"
     ):
         OnlineLearner(net=NET, nets=2, learning_rate=[0.1])
+    with pytest.raises(ValueError, match="3 cells are to take part; a net has 4, in blocks of 2"):
+        OnlineLearner(net=OnlineNet(find("lstm1997").with_options(block=2), 3, 4, 3), cells=3)
+    with pytest.raises(ValueError, match="5 cells are to take part; a net has 4, in blocks of 1"):
+        learner.add_cells(1)
     with pytest.raises(ValueError, match="2 biases for the forget gate; this net has units"):
         learner.set_bias("forget", [1, 1])

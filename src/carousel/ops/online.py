@@ -125,6 +125,19 @@ class OnlineNet:
             self.split(mask)["W"][0, self.rows[gate]] = False
         return mask[0]
 
+    def reach(self) -> Tensor:
+        """How many cells there must be for each weight to have work: (weights,), 0 between inputs and outputs alone."""
+        counts = torch.zeros(1, self.weights, dtype=torch.int64)
+        parts, cells = self.split(counts), torch.arange(1, self.hidden + 1)
+        units = {gate: cells[self.shared(gate) - 1 :: self.shared(gate)] for gate in self.rows}
+        states = torch.cat([cells, cells, *(units[gate] for gate in self.sent)])
+        sources = torch.cat([cells.new_zeros(self.inputs), states[self.recurring], cells.new_zeros(1)])
+        for gate, rows in self.rows.items():
+            parts["W"][0, rows] = torch.maximum(units[gate].unsqueeze(1), sources)
+        parts["p"][:] = cells
+        parts["readout"][..., : self.hidden] = cells
+        return counts[0]
+
     def _read_by(self, gate: str, biased: bool) -> list[bool]:
         """Which sources a gate reads."""
         source = self.cell.gate(gate).recurrent
@@ -208,6 +221,10 @@ class OnlineRunner(ABC):
     @abstractmethod
     def set_weights(self, weights: Tensor) -> None:
         """Go on with these weights (nets, weights)."""
+
+    @abstractmethod
+    def set_learned(self, learned: Tensor) -> None:
+        """Learn these weights from now on, booleans (weights,), and leave the others as they are."""
 
     @abstractmethod
     def run(self, stream: OnlineStream, *, learn: bool = True) -> Tensor:

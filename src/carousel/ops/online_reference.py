@@ -50,6 +50,9 @@ class ReferenceOnline(OnlineRunner):
     def set_weights(self, weights: Tensor) -> None:
         self._weights.copy_(weights)
 
+    def set_learned(self, learned: Tensor) -> None:
+        self._learned = learned
+
     def tensors(self) -> dict[str, Tensor]:
         own = {"weights": self._weights, "gradient": self._gradient, "velocity": self._velocity, "state": self._state}
         return own | {"trials": self._trials} | self._influence.tensors()

@@ -68,6 +68,7 @@ class OnlineLearner:
     filter: a Kalman filter (`OnlineFilter`) in place of descent; it takes squared errors, and neither learning rate nor
         momentum. It learns at steps that have both a target and an update.
     spread: weights begin uniform in [-spread, spread], biases too; `seed` draws them.
+    cells: how many cells take part at first; the others are there when `add_cells` calls them; all if None.
 
     Streams are (time, nets, ...); an axis of one net is shared by all. What a net begins in one call goes on in the
     next. A net that diverges goes on too, with NaN for outputs. All in float64.
@@ -85,7 +86,9 @@ class OnlineLearner:
     filter: OnlineFilter | None = None
     spread: float = 0.1
     seed: int = 0
+    cells: int | None = None
 
+    _drawn: Tensor = field(init=False, repr=False)
     _runner: OnlineRunner = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -96,14 +99,18 @@ class OnlineLearner:
             raise ValueError(f"nets is {self.nets}; it is 1 or more")
         if self.filter is not None and self.error != "squared":
             raise ValueError(f"error is {self.error!r}; a Kalman filter takes squared errors")
+        if self.filter is not None and self.cells is not None:
+            raise ValueError(f"cells is {self.cells}; a Kalman filter estimates all of a net's weights from the start")
         rate, momentum = (self._each(name) for name in ("learning_rate", "momentum"))
+        self._check_cells(self._cells)
         generator = torch.Generator().manual_seed(self.seed)
         drawn = torch.rand(self.nets, self.net.weights, dtype=torch.float64, generator=generator)
-        weights = self.spread * (2 * drawn - 1) * self.net.present()
+        self._drawn = self.spread * (2 * drawn - 1) * self.net.present()
         plain = ReferenceOnline if self.filter is None else FilteredOnline
         runner = CompiledOnline if extension.module is not None else plain
         rule = OnlineRule(self.rule, self.error == "cross_entropy", rate, momentum, self.filter)
-        self._runner = runner(self.net, rule, weights)
+        self._runner = runner(self.net, rule, self._drawn)
+        self._take_part(self.net.hidden)
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -112,13 +119,36 @@ class OnlineLearner:
 
     def set_bias(self, gate: str, values: Sequence[float]) -> None:
         """Begin with these biases of a gate, one a unit, in every net: -1, -3, ... keeps blocks shut at first."""
-        weights = self._runner.weights
         rows = self.net.rows.get(gate)
         if rows is None or rows.stop - rows.start != len(values):
             units = {name: at.stop - at.start for name, at in self.net.rows.items()}
             raise ValueError(f"{len(values)} biases for the {gate} gate; this net has units {units}")
-        self.net.split(weights)["W"][:, rows, -1] = torch.tensor(values, dtype=torch.float64)
-        self._runner.set_weights(torch.where(self.net.present(), weights, 0))
+        weights = self._runner.weights
+        for each in (self._drawn, weights):
+            self.net.split(each)["W"][:, rows, -1] = torch.tensor(values, dtype=torch.float64)
+        self._runner.set_weights(torch.where(self._at_work(), weights, 0))
+
+    def load(self, weights: dict[str, Tensor]) -> None:
+        """Go on with these weights, given as `weights` gives them; what the state holds stays."""
+        own = self.weights
+        if {name: part.shape for name, part in weights.items()} != {name: part.shape for name, part in own.items()}:
+            shapes = {name: tuple(part.shape) for name, part in own.items()}
+            raise ValueError(f"these weights are not of this net and as many; give float64 tensors of {shapes}")
+        joined = torch.cat([weights[name].flatten(1).to(torch.float64) for name in own], dim=1)
+        self._runner.set_weights(torch.where(self._at_work(), joined, 0))
+
+    def add_cells(self, count: int) -> None:
+        """Let so many more cells take part in every net, with weights as they were drawn; a sequence begins after it.
+
+        A remedy for what the paper calls the abuse problem, that early on cells are used as biases: they are added when
+        the error stalls (Hochreiter & Schmidhuber 1997; Fahlman 1991).
+        """
+        self._check_cells(self._cells + count)
+        before, self.cells = self._cells, self._cells + count
+        self._take_part(before)
+        for name, tensor in self._runner.tensors().items():
+            if name not in ("weights", "gradient", "velocity"):
+                tensor.zero_()
 
     def learn(
         self,
@@ -187,15 +217,41 @@ class OnlineLearner:
 
     def state(self) -> dict[str, Tensor]:
         """Copies of all that later steps depend on, by name."""
-        return {name: tensor.clone() for name, tensor in self._runner.tensors().items()}
+        kept = {name: tensor.clone() for name, tensor in self._runner.tensors().items()}
+        return kept if self.cells is None else kept | {"cells": torch.tensor(self.cells), "drawn": self._drawn.clone()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go on from `state()` of a learner with the same options on a machine like this."""
         own = self._runner.tensors()
+        if self.cells is not None and {"cells", "drawn"} <= state.keys():
+            self.cells, self._drawn = int(state["cells"]), state["drawn"].clone()
+            self._take_part(self.cells)
+            state = {name: tensor for name, tensor in state.items() if name not in ("cells", "drawn")}
         if {name: tensor.shape for name, tensor in state.items()} != {name: t.shape for name, t in own.items()}:
             raise ValueError("this state is of a learner with other options")
         for name, tensor in own.items():
             tensor.copy_(state[name])
+
+    @property
+    def _cells(self) -> int:
+        return self.net.hidden if self.cells is None else self.cells
+
+    def _at_work(self) -> Tensor:
+        """Which weights there are, and belong to cells that take part: booleans (weights,)."""
+        return self.net.present() & (self.net.reach() <= self._cells)
+
+    def _take_part(self, before: int) -> None:
+        """Give the cells after so many of them their weights, and let them learn."""
+        weights = torch.where(self.net.reach() > before, self._drawn, self._runner.weights)
+        self._runner.set_weights(torch.where(self._at_work(), weights, 0))
+        self._runner.set_learned(self._at_work() & self.net.learned())
+
+    def _check_cells(self, cells: int) -> None:
+        """Raise ValueError unless a net of ours can have so many cells at work."""
+        if not 0 <= cells <= self.net.hidden or cells % self.net.cell.block:
+            raise ValueError(
+                f"{cells} cells are to take part; a net has {self.net.hidden}, in blocks of {self.net.cell.block}"
+            )
 
     def _each(self, name: str) -> Tensor:
         """An option as one number a net."""

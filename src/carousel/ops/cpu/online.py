@@ -59,6 +59,9 @@ class CompiledOnline(OnlineRunner):
     def set_weights(self, weights: Tensor) -> None:
         self._memory["weights"].copy_(self._side_by_side(weights))
 
+    def set_learned(self, learned: Tensor) -> None:
+        self._fixed["learned"] = learned.to(torch.float64)
+
     def tensors(self) -> dict[str, Tensor]:
         return self._memory
 
