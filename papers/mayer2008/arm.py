@@ -13,9 +13,9 @@ MODEL = """
 <mujoco model="arm">
   <option timestep="0.002" gravity="0 0 -9.81" integrator="implicitfast"/>
   <default>
-    <joint damping="1.5" armature="0.02"/>
+    <joint damping="0.5" armature="0.02"/>
     <geom type="capsule" density="400" contype="0" conaffinity="0"/>
-    <position kp="400" kv="25"/>
+    <position kp="2000" kv="40"/>
   </default>
   <worldbody>
     <body pos="0 0 0.2">
@@ -53,7 +53,7 @@ class Arm:
     Raises ImportError without the package mujoco.
     """
 
-    def __init__(self, place: Floats, substeps: int = 10) -> None:
+    def __init__(self, place: Floats, substeps: int = 20) -> None:
         import mujoco
 
         self._mujoco: Any = mujoco

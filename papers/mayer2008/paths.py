@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-END = np.array([1.4, 0.9, 0.8])
+END, FAR = np.array([1.4, 0.9, 0.8]), 10.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def _hermite(begin: Floats, pace: Floats, end: Floats, last_pace: Floats, steps:
 
 
 def deviation(run: Floats, wanted: Floats) -> Floats:
-    """The mean distance from the demonstration, (runs,), of runs (steps, runs, 3)."""
-    return np.linalg.norm(run - wanted, axis=-1).mean(0)
+    """The mean distance from the demonstration, at most FAR a step, (runs,), of runs (steps, runs, 3)."""
+    return np.minimum(np.linalg.norm(run - wanted, axis=-1), FAR).mean(0)
 
 
 def passed(run: Floats, wanted: Floats, near: float, every: int) -> Floats:

@@ -1,5 +1,6 @@
 """A winding path in space that crosses itself, shown a few times, learned by Evolino and by memoryless models."""
 
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 
@@ -55,9 +57,8 @@ def evolino(settings: Settings, seed: int) -> dict[str, Any]:
 def network(settings: Settings, seed: int) -> FeedbackLSTM:
     """A fresh network that reads where it is and says where to next."""
     torch.manual_seed(seed)
-    own = settings["network"]
-    return FeedbackLSTM(0, own["hidden"], 3, washout=settings["shape"]["rest"], dtype=torch.float64,
-                        backprojection=own["backprojection"], cell=own["cell"])  # fmt: skip
+    own = dict(settings["network"])
+    return FeedbackLSTM(0, own.pop("hidden"), 3, washout=settings["shape"]["rest"], dtype=torch.float64, **own)
 
 
 def _batch(target: Floats) -> Batch:
@@ -110,10 +111,10 @@ def memoryless(settings: Settings, seed: int, kind: str) -> dict[str, Any]:
     if kind == "nearest":
         model: Any = KNeighborsRegressor(settings["neighbours"], weights="distance")
     else:
-        model = MLPRegressor((64, 64), max_iter=settings["mlp_epochs"], tol=0.0, n_iter_no_change=10**6,
-                             random_state=seed)  # fmt: skip
-    with np.testing.suppress_warnings() as quiet:
-        quiet.filter(UserWarning)
+        epochs, layers = settings["mlp_epochs"], (64, 64)
+        model = MLPRegressor(hidden_layer_sizes=layers, max_iter=epochs, n_iter_no_change=epochs, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(places, steps / scale)
     wanted = demonstrations(settings, settings["tests"], 2000 + seed)
     last, run = wanted[settings["shape"]["rest"] - 1], []

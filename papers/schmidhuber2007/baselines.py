@@ -29,7 +29,8 @@ def run_on(weights: Floats, series: Floats, steps: int) -> Floats:
 class Echo:
     """An echo state network (Jaeger 2001): random recurrent weights of a spectral radius, and a ridge readout.
 
-    units, radius; scale: of what is fed in; ridge; leak: how much of the old state a step forgets.
+    units, radius; scale: of what is fed in; leak: how much of the old state a step forgets; ridge: penalty in units of
+    the mean, over units, of the sum of squares over time.
     """
 
     units: int
@@ -65,7 +66,7 @@ class Echo:
         """Weights (units + 1, outputs) by ridge regression, the bias without a penalty."""
         middle, target = states.mean(0), wanted.mean(0)
         left, right = states - middle, wanted - target
-        root = np.sqrt(self.ridge) * np.eye(self.units)
+        root = np.sqrt(self.ridge * (left**2).sum() / self.units) * np.eye(self.units)
         found = np.linalg.lstsq(np.vstack([left, root]), np.vstack([right, np.zeros((self.units, right.shape[1]))]))[0]
         return np.vstack([found, target - middle @ found])
 

@@ -1,6 +1,7 @@
 """Evolino and Evoke on superimposed sines, Mackey-Glass and a^n b^n c^n, beside autoregression and echo states."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,23 +25,20 @@ AHEAD = 84
 
 def parts(settings: Settings) -> Parts:
     """Each task, method and seed."""
-    found: Parts = {}
-    for count in settings["sines"]:
-        found[f"sines {count} ar"] = partial(sines_ar, settings, count)
-        for seed in range(settings["seeds"]):
-            found[f"sines {count} esn {seed}"] = partial(sines_esn, settings, count, seed)
-            found[f"sines {count} evolino {seed}"] = partial(sines_evolino, settings, count, seed, "evolino")
-        for seed in range(settings["evoke_seeds"]):
-            found[f"sines {count} evoke {seed}"] = partial(sines_evolino, settings, count, seed, "evoke")
+    found: Parts = {f"sines {count} ar": partial(sines_ar, settings, count) for count in settings["sines"]}
     found["mackey ar"] = partial(mackey_ar, settings)
     for seed in range(settings["seeds"]):
+        for count in settings["sines"]:
+            found[f"sines {count} esn {seed}"] = partial(sines_esn, settings, count, seed)
+            found[f"sines {count} evolino {seed}"] = partial(sines_evolino, settings, count, seed, "evolino")
+        for count in settings["evoke_sines"]:
+            found[f"sines {count} evoke {seed}"] = partial(sines_evolino, settings, count, seed, "evoke")
         found[f"mackey esn {seed}"] = partial(mackey_esn, settings, seed)
         found[f"mackey evolino {seed}"] = partial(mackey_evolino, settings, seed)
-    for largest in settings["words"]:
-        for seed in range(settings["seeds"]):
+        for largest in settings["words"]:
             found[f"words {largest} evolino {seed}"] = partial(words, settings, largest, seed, "evolino")
             found[f"words {largest} esn {seed}"] = partial(words_esn, settings, largest, seed)
-        for seed in range(settings["evoke_seeds"]):
+        for largest in settings["evoke_words"]:
             found[f"words {largest} evoke {seed}"] = partial(words, settings, largest, seed, "evoke")
     return found
 
@@ -183,9 +181,48 @@ def _accepted(predict: Any, longest: int, at_once: int = 50) -> int:
 
 
 def claims(results: Results) -> dict[str, list[float]]:
-    """One list of values for each claim of expected.json: the medians' material is kept in the results."""
+    """One list of values for each claim of expected.json."""
     found: dict[str, list[float]] = {}
     for name, row in results.items():
         task, kind = name.rsplit(" ", 1) if name.endswith(" ar") else name.rsplit(" ", 2)[:2]
         found.setdefault(f"{task.replace(' ', '_')}_{kind}", []).append(row.get("nrmse", row.get("accepted")))
+    sines_of = {task: {name: found[name] for name in found if name.startswith(task)} for task in _sines(found)}
+    found["autoregression_wins"] = [
+        float(all(min(values) > own[f"{task}_ar"][0] for name, values in own.items() if not name.endswith("_ar")))
+        for task, own in sines_of.items()
+    ]
     return found
+
+
+def _sines(found: dict[str, list[float]]) -> list[str]:
+    return sorted({name.rpartition("_")[0] for name in found if name.startswith("sines")})
+
+
+def draw(results: Results, path: Path) -> None:
+    """The figure: errors on the sines, and how far words are accepted, every seed a point."""
+    from matplotlib.figure import Figure
+
+    found = claims(results)
+    figure = Figure(figsize=(9.2, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    looks = {
+        "evolino": ("#d55e00", "Evolino"), "evoke": ("#0072b2", "Evoke"),
+        "esn": ("#57606a", "echo state network"), "ar": ("#009e73", "linear autoregression"),
+    }  # fmt: skip
+    for number, (kind, (colour, label)) in enumerate(looks.items()):
+        for panel, task in ((left, "sines"), (right, "words")):
+            own = {
+                name: values for name, values in found.items() if name.startswith(task) and name.endswith(f"_{kind}")
+            }
+            points = [(int(name.split("_")[1]), value) for name, values in own.items() for value in values]
+            if points:
+                step = 0.12 if panel is left else 1.2
+                at, values = zip(*[(x + (number - 1.5) * step, value) for x, value in points], strict=True)
+                panel.plot(at, values, "o", color=colour, markersize=4, alpha=0.6, label=label)
+    left.set(yscale="log", xlabel="sines", ylabel="NRMSE of the free run", xticks=[2, 3, 4, 5])
+    right.set(xlabel="largest n in training", ylabel="accepted up to n", yscale="symlog", xticks=[10, 20, 30, 40])
+    for panel in (left, right):
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(color="#d0d7de", linewidth=0.6)
+    left.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=130, metadata={"Software": None})

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 SYMBOLS = "Sabc"
+DIVERGED = 10.0
+"""The error of a run that left all bounds."""
 
 
 def sines(frequencies: Sequence[float], steps: int) -> Floats:
@@ -45,5 +47,5 @@ def word(n: int) -> tuple[Floats, NDArray[np.str_]]:
 def nrmse(forecast: Floats, truth: Floats, variance: float | None = None) -> float:
     """The root of the mean squared error over the variance, that of the truth if none is given."""
     if not np.isfinite(forecast).all():
-        return 1e3
-    return min(1e3, math.sqrt(((forecast - truth) ** 2).mean() / (truth.var() if variance is None else variance)))
+        return DIVERGED
+    return min(DIVERGED, math.sqrt(((forecast - truth) ** 2).mean() / (truth.var() if variance is None else variance)))

@@ -1,6 +1,5 @@
 """Evolino evolves the recurrent part alone, solves the last layer for each network, and resumes to the bit."""
 
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,32 +11,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from carousel.cells import VARIANTS
-from carousel.data import Batch, Batches
+from carousel.data import Batch
 from carousel.nn import LSTM, FeedbackLSTM, SupportVectors
 from carousel.training import DivergenceError, Evolino, Evolution, Plan, fit
 from carousel.training.groups import weight_groups
-from tests.training.problem import summer, timeless, weights
-
-
-class Waves(Batches):
-    """One batch: two superimposed sines, a few phases of them."""
-
-    def __init__(self, steps: int = 60) -> None:
-        time = torch.arange(steps, dtype=torch.float64).view(-1, 1, 1) + torch.tensor([0.0, 40, 90]).view(1, -1, 1)
-        wave = (0.2 * time).sin() + (0.311 * time).sin()
-        self.batch = Batch(inputs=wave[..., :0], indices=torch.arange(3), target=wave)
-
-    def __len__(self) -> int:
-        return 1
-
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        del number
-        yield from [self.batch][start:]
-
-
-def dreamer(**options: Any) -> FeedbackLSTM:
-    torch.manual_seed(0)
-    return FeedbackLSTM(0, 5, 1, washout=20, backprojection=0.01, dtype=torch.float64, **options)
+from tests.training.problem import Waves, dreamer, summer, timeless, weights
 
 
 def evolino(**options: Any) -> Evolino:
