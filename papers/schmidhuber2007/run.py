@@ -31,13 +31,14 @@ def parts(settings: Settings) -> Parts:
         for count in settings["sines"]:
             found[f"sines {count} esn {seed}"] = partial(sines_esn, settings, count, seed)
             found[f"sines {count} evolino {seed}"] = partial(sines_evolino, settings, count, seed, "evolino")
-        for count in settings["evoke_sines"]:
-            found[f"sines {count} evoke {seed}"] = partial(sines_evolino, settings, count, seed, "evoke")
         found[f"mackey esn {seed}"] = partial(mackey_esn, settings, seed)
         found[f"mackey evolino {seed}"] = partial(mackey_evolino, settings, seed)
         for largest in settings["words"]:
             found[f"words {largest} evolino {seed}"] = partial(words, settings, largest, seed, "evolino")
             found[f"words {largest} esn {seed}"] = partial(words_esn, settings, largest, seed)
+    for seed in range(settings["evoke_seeds"]):
+        for count in settings["evoke_sines"]:
+            found[f"sines {count} evoke {seed}"] = partial(sines_evolino, settings, count, seed, "evoke")
         for largest in settings["evoke_words"]:
             found[f"words {largest} evoke {seed}"] = partial(words, settings, largest, seed, "evoke")
     return found
