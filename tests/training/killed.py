@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch._dynamo
-from problem import batches, material, summer, timeless, tracker
+from problem import Waves, batches, dreamer, material, summer, timeless, tracker
 from safetensors.torch import save_file
 
 from carousel.data import StreamBatches
 from carousel.tasks import SequenceEstimator, SequenceRegressor
-from carousel.training import BPTT, METHODS, Plan, Report, TruncatedBPTT, fit
+from carousel.training import BPTT, METHODS, Evolino, Plan, Report, TruncatedBPTT, fit
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "adam, warm-up and cosine": ({"schedule": "cosine", "warmup": 5}, {"epochs": 5}),
@@ -39,6 +39,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"epochs": 30, "patience": 2},
     ),
     "a stream in pieces": ({"k1": 3, "k2": 8, "schedule": "cosine"}, {"epochs": 3}),
+    "evolution of a memory, support vectors": (
+        {"search": "cosyne", "readout": "svr", "population": 6, "sigma": 0.5, "support_vectors": 20},
+        {"epochs": 40},
+    ),
     "half precision, checkpoints now and then": ({"precision": "bfloat16"}, {"epochs": 5, "checkpoint_updates": 5}),
 }
 RUNS = 5
@@ -56,13 +60,14 @@ def train(case: str, checkpoint: Path, told: int) -> None:
         return train_estimator(case.removeprefix(METHOD), checkpoint, told)
     options, plan = CASES[case]
     plan = Plan(**{"checkpoint_updates": 1, "checkpoint_seconds": 1e9, **plan}, checkpoint=checkpoint)
-    options = {"learning_rate": 0.02, **options}
     reports = []
     if "k1" in options:
-        model, source, held, method = tracker(), streams(), streams(), TruncatedBPTT(**options)
+        model, source, held, method = tracker(), streams(), streams(), TruncatedBPTT(learning_rate=0.02, **options)
+    elif "population" in options:
+        model, source, held, method = dreamer(), Waves(), Waves(), Evolino(**options)
     else:
         held = batches(9, seed=1, shuffle=False)
-        model, source, method = summer(dropout=0.3), batches(), BPTT(**options)
+        model, source, method = summer(dropout=0.3), batches(), BPTT(**{"learning_rate": 0.02, **options})
     for report in fit(model, source, method, plan, validation=held):
         os.write(told, b".")
         reports.append(report)

@@ -1,14 +1,14 @@
 """A small problem for the loop: the sum of a sequence, learned by an LSTM with dropout."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carousel.data import Batch, SequenceBatches, Sequences, as_sequences
-from carousel.nn import LSTM
+from carousel.data import Batch, Batches, SequenceBatches, Sequences, as_sequences
+from carousel.nn import LSTM, FeedbackLSTM
 from carousel.training import BPTT, METHODS, Method, Plan, Report, fit
 
 LENGTHS = (23, 9, 14, 5, 17)
@@ -96,6 +96,27 @@ def material(lengths: tuple[int, ...] = LENGTHS) -> tuple[Sequences, list[Any]]:
     rng = np.random.default_rng(0)
     inputs = [rng.normal(size=(length, 2)) for length in lengths]
     return as_sequences(inputs, dtype=np.float64), [np.tanh(values.cumsum(0).sum(1)) for values in inputs]
+
+
+class Waves(Batches):
+    """One batch: two superimposed sines, a few phases of them."""
+
+    def __init__(self, steps: int = 60) -> None:
+        time = torch.arange(steps, dtype=torch.float64).view(-1, 1, 1) + torch.tensor([0.0, 40, 90]).view(1, -1, 1)
+        wave = (0.2 * time).sin() + (0.311 * time).sin()
+        self.batch = Batch(inputs=wave[..., :0], indices=torch.arange(3), target=wave)
+
+    def __len__(self) -> int:
+        return 1
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        del number
+        yield from [self.batch][start:]
+
+
+def dreamer(**options: Any) -> FeedbackLSTM:
+    torch.manual_seed(0)
+    return FeedbackLSTM(0, 5, 1, washout=20, backprojection=0.01, dtype=torch.float64, **options)
 
 
 class Scripted(Method, name="scripted"):

@@ -123,10 +123,33 @@ class SequenceEstimator(BaseEstimator, ABC):
         """An untrained network on the device; the caller's random numbers are left alone."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self._network().to(self.device)
+            return self._furnished().to(self.device)
+
+    def _furnished(self) -> Any:
+        """The untrained network, with what the method needs in it."""
+        network = self._network()
+        if self.method in training.METHODS:
+            with torch.device("cpu"):
+                method = self._method()
+            method.furnish(network)
+        return network
+
+    def _items_at_once(self, items: int) -> int:
+        """How many of so many items a batch has."""
+        return items if self._at_once() else self.batch_size
+
+    def _at_once(self) -> bool:
+        return self.method in training.METHODS and training.METHODS[self.method].at_once
 
     def _going_on(self) -> Online:
-        """What learns call by call, from the fitted network on; made at the first call."""
+        """What learns call by call, from the fitted network on; made at the first call.
+
+        Raises ValueError for a method that needs all data at once.
+        """
+        if self._at_once():
+            raise ValueError(
+                f"partial_fit sees a part of the data, but method={self.method!r} learns from all; use fit"
+            )
         if "_online" not in vars(self):
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
             self._online = Online(self.network_, self._method(schedule="constant"), seed)
@@ -196,7 +219,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         super().__setstate__(state)
         if weights is not None:
             with torch.device("meta"):
-                network = self._network()
+                network = self._furnished()
             network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()}, assign=True)
             self.network_ = network.to(self.device).eval()
 

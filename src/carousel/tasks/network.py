@@ -1,6 +1,7 @@
 """The torch modules behind the estimators: an LSTM, a way to pool its outputs, and a linear head."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from carousel.data import Batch
 from carousel.nn import LSTM, last_output
-from carousel.tasks.objectives import Objective, differences
+from carousel.tasks.objectives import Objective, differences, sharpness, wanted
 
 POOLS = ("last", "mean", "max", "attention")
 
@@ -58,13 +59,12 @@ class SequenceNetwork(nn.Module):
         self.lstm = lstm
         self.pool = None if pool is None else Pool(pool, width, lstm.bidirectional)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(width, outputs)
+        self.head: Any = nn.Linear(width, outputs)
         self.objective = objective
 
     def forward(self, batch: Batch) -> Tensor:
         """Outputs for a batch of inputs (time, batch, features)."""
-        outputs, _ = self.lstm(batch.inputs, lengths=batch.lengths, reset=batch.reset)
-        return self._answer(outputs, batch)
+        return self.head(self.dropout(self.features(batch)))
 
     def carry(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         """Outputs at each step of a piece of sequences, from the state after the piece before, and the state after.
@@ -86,6 +86,28 @@ class SequenceNetwork(nn.Module):
         if self.pool is not None:
             outputs = self.pool(outputs, batch.lengths)
         return self.head(self.dropout(outputs))
+
+    @property
+    def readout(self) -> nn.Module:
+        """The last layer."""
+        return self.head
+
+    def take_readout(self, make: Callable[[int, int], nn.Module]) -> None:
+        """Put another last layer in place, made for (width, outputs)."""
+        self.head = make(self.head.in_features, self.head.out_features)
+
+    def features(self, batch: Batch) -> Tensor:
+        """What the last layer reads: (batch, width), or (time, batch, width) without a pool."""
+        outputs, _ = self.lstm(batch.inputs, lengths=batch.lengths, reset=batch.reset)
+        return outputs if self.pool is None else self.pool(outputs, batch.lengths)
+
+    def wanted(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """What the last layer should say, and the weight of each row, for methods that solve it."""
+        return wanted(self.objective, batch, self.head.out_features)
+
+    def sharpness(self, output: Tensor, batch: Batch) -> Tensor:
+        """The factor that makes logits of outputs fitted to zeros and ones; 1 for numbers."""
+        return sharpness(self.objective, output, batch)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """The objective's mean over the batch."""

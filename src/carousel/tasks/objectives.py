@@ -64,3 +64,27 @@ def differences(objective: Objective, output: Tensor, batch: Batch) -> tuple[Ten
     wanted = torch.zeros_like(output).scatter_(-1, codes.unsqueeze(-1), 1.0)
     root = 1.0 if objective.weights is None else objective.weights.to(output)[codes].sqrt().unsqueeze(-1)
     return output.softmax(-1) * root, wanted * root
+
+
+def wanted(objective: Objective, batch: Batch, outputs: int) -> tuple[Tensor, Tensor | None]:
+    """What linear outputs should say (..., outputs), and the weight of each row (...), if any: of classes one-hot."""
+    target = batch.target
+    assert target is not None
+    if not isinstance(objective, CrossEntropy):
+        return target, None
+    codes = target.clamp_min(0)
+    values = F.one_hot(codes, outputs).to(batch.inputs)
+    weight = None if objective.weights is None else objective.weights.to(batch.inputs)[codes]
+    if batch.mask is not None:
+        weight = batch.mask if weight is None else weight * batch.mask
+    return values, weight
+
+
+def sharpness(objective: Objective, output: Tensor, batch: Batch) -> Tensor:
+    """The factor that makes logits of outputs fitted to zeros and ones, by the lowest objective; 1 for numbers."""
+    factor = output.new_ones(())
+    if isinstance(objective, CrossEntropy):
+        for reach in (torch.logspace(-1, 1, 9), torch.logspace(-0.2, 0, 5)):
+            tried = factor * reach.to(output)
+            factor = tried[torch.stack([objective(each * output, batch) for each in tried]).argmin()]
+    return factor

@@ -253,7 +253,7 @@ def _skeleton(path: Path, estimator: SequenceEstimator, tensors: int) -> torch.n
         raise ModelFileError(f"{path} is too small for the {estimator.num_layers} layers of {widest} units in {CONFIG}")
     try:
         with torch.device("meta"):
-            return estimator._network()
+            return estimator._furnished()
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise ModelFileError(f"{path.parent / CONFIG} describes a network that cannot be built: {error}") from None
 

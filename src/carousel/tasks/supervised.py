@@ -151,9 +151,8 @@ class SupervisedEstimator(SequenceEstimator):
 
     def _batches(self, scaled: Sequences, target: Any, chosen: NDArray[np.int64], seed: int) -> SequenceBatches:
         part = [target[i] for i in chosen] if self._step_targets else target[chosen]
-        return SequenceBatches(
-            scaled.take(chosen), part, batch_size=self.batch_size, seed=seed, step_targets=self._step_targets
-        )
+        size = self._items_at_once(len(chosen))
+        return SequenceBatches(scaled.take(chosen), part, batch_size=size, seed=seed, step_targets=self._step_targets)
 
     def _read_training(self, X: Any) -> Sequences:
         sequences = as_sequences(X, dtype=np.float64)

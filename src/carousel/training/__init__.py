@@ -4,6 +4,7 @@ from carousel.ops.online import OnlineNet
 from carousel.ops.online_filter import OnlineFilter
 from carousel.training.bptt import BPTT
 from carousel.training.checkpoint import CheckpointError
+from carousel.training.evolino import Evolino
 from carousel.training.evolution import Evolution
 from carousel.training.fit import fit
 from carousel.training.forwards import RTRL, Rule1997
@@ -21,6 +22,7 @@ __all__ = [
     "RTRL",
     "CheckpointError",
     "DivergenceError",
+    "Evolino",
     "Evolution",
     "Method",
     "Model",

@@ -4,6 +4,7 @@ import copy
 import inspect
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from torch.func import functional_call
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from carousel.data import Batch
+from carousel.training.groups import weight_groups
 from carousel.training.method import DivergenceError, Method, Model, trainable
 from carousel.training.searches import AskTell, Search, search_named
 from carousel.training.workers import Workers, workers_of
@@ -30,8 +32,8 @@ CANNOT = (RuntimeError, NotImplementedError, TypeError, ValueError, UserWarning)
 class Evolution(Method, name="evolution"):
     """A search over all weights as one vector: a batch gives one generation, and the loss is what is lowered.
 
-    search: "snes", "pgpe", "openai_es", "cma" or "ga", or an object with `ask()` and `tell(scores)`, whose own options
-        then count (and which has `state()` and `restore()` if there are to be checkpoints). A `tell` that wants two
+    search: "snes", "pgpe", "openai_es", "cma", "ga", "esp" or "cosyne", or an object with `ask()` and `tell(scores)`,
+        whose own options then count (and which has `state()` and `restore()` if there are to be checkpoints). A `tell` that wants two
         arguments, as that of the package cma, hears what it asked, too.
     population: networks in a generation; sigma: how far from the weights they lie at the start; bounds: (lowest,
         highest) value of every weight; seed: of the search's own random numbers, None draws it from those of the run.
@@ -56,6 +58,7 @@ class Evolution(Method, name="evolution"):
     workers: int | str | Workers = 1
 
     _parameters: list[nn.Parameter] = field(init=False, repr=False, compare=False)
+    _groups: list[list[int]] | None = field(init=False, repr=False, compare=False, default=None)
     _search: AskTell = field(init=False, repr=False, compare=False)
     _batched: bool = field(init=False, repr=False, compare=False, default=True)
     _lowest: float = field(init=False, repr=False, compare=False, default=math.nan)
@@ -69,6 +72,7 @@ class Evolution(Method, name="evolution"):
 
     def prepare(self, model: Model, batches: int, epochs: int) -> None:
         self._parameters = trainable(model)
+        self._groups = [group.tolist() for group in weight_groups(model, "cell")] if self.search == "esp" else None
         seed = int(torch.randint(SEEDS, ())) if self.seed is None else self.seed
         self._search = self._from(parameters_to_vector(self._parameters), seed)
         self._batched = isinstance(model, nn.Module)
@@ -125,6 +129,7 @@ class Evolution(Method, name="evolution"):
                 raise TypeError(f"search is {self.search!r}; give a name, or an object with ask() and tell(scores)")
             return self.search
         usual = {"population": self.population, "sigma": self.sigma, "bounds": self.bounds, "seed": seed}
+        usual |= {} if self._groups is None else {"groups": self._groups}
         return search_named(self.search, start, **{**usual, **(self.search_options or {})})
 
     def _resumable(self) -> Search:
@@ -218,24 +223,46 @@ def _tell(search: AskTell, asked: Any, scores: Tensor) -> None:
 
 def batched_losses(model: Model, batch: Batch, vectors: Tensor, chunk: int | None = None) -> Tensor:
     """The model's loss of a batch with each of the vectors (population, parameters) as its weights, by torch.vmap."""
-    scored, named, at = _Scored(model), dict[str, Tensor](), 0
+    return batched(loss_of, model, batch, named_weights(model, vectors), chunk)
+
+
+def loss_of(model: Any, batch: Batch) -> Tensor:
+    """The model's loss of a batch."""
+    return model.loss(model(batch), batch)
+
+
+def named_weights(model: Model, vectors: Tensor) -> dict[str, Tensor]:
+    """The trainable weights by name, each (population, ...), from vectors (population, parameters) of all of them."""
+    named, at = dict[str, Tensor](), 0
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             part = vectors[:, at : at + parameter.numel()]
-            named[f"model.{name}"] = part.unflatten(1, parameter.shape) if parameter.dim() else part[:, 0]
+            named[name] = part.unflatten(1, parameter.shape) if parameter.dim() else part[:, 0]
             at += parameter.numel()
+    return named
+
+
+def batched(
+    ask: Callable[[Any, Batch], Tensor], model: Model, batch: Batch, named: dict[str, Tensor], chunk: int | None = None
+) -> Tensor:
+    """What is asked of the model with the tensors of each network, (population, ...), by torch.vmap.
+
+    named: parameters and buffers that take the place of the model's, with an axis of networks in front.
+    """
+    asked = Asked(model, ask)
+    inside = {f"model.{name}": value for name, value in named.items()}
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*performance drop.*")  # a loop inside vmap is slower than our own
-        return torch.vmap(lambda own: functional_call(scored, own, (batch,)), chunk_size=chunk)(named)
+        return torch.vmap(lambda own: functional_call(asked, own, (batch,)), chunk_size=chunk)(inside)
 
 
-class _Scored(nn.Module):
-    """A model whose output is its loss: functional_call reaches the weights in both."""
+class Asked(nn.Module):
+    """A model that answers a question about a batch: functional_call reaches its weights whatever is asked."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, ask: Callable[[Any, Batch], Tensor]) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.ask = model, ask
         self.training = model.training
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.model.loss(self.model(batch), batch)
+        return self.ask(self.model, batch)

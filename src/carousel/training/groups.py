@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from carousel.cells import Cell, layout
+from carousel.cells import Cell, find, layout
 from carousel.training.method import Model
 
 Key = Hashable
@@ -18,8 +18,9 @@ RECURRENT = ("weight_hh", "bias_hh", "ln_hh_weight", "ln_hh_bias")
 def weight_groups(model: Model, by: str) -> list[Tensor]:
     """Positions (size,) of each group's weights among all trainable weights, laid end to end in the model's order.
 
-    by: "unit", "layer" or "global". A unit is a row of a weight matrix with the same row of the layer's other
-    parameters, such as one gate of one cell with its recurrent weights, bias and peephole, or one output.
+    by: "unit", "cell", "layer" or "global". A unit is a row of a weight matrix with the same row of the layer's other
+    parameters, such as one gate of one cell with its recurrent weights, bias and peephole, or one output. A cell is all
+    that enters one memory cell, or one block of cells with common gates.
     """
     labels: dict[Key, list[int]] = {}
     for position, key in enumerate(key for name, weight in _trainable(model) for key in KEYS[by](model, name, weight)):
@@ -48,6 +49,31 @@ def _by_unit(model: Model, name: str, weight: Tensor) -> Iterator[Key]:
         yield from [(owner, layer, kind, row)] * (weight.numel() // count)
 
 
+def _by_cell(model: Model, name: str, weight: Tensor) -> Iterator[Key]:
+    owner, _, layer = _place(name)
+    cell = _cell(model, owner) or (find("lstm") if isinstance(_module(model, owner), nn.LSTM) else None)
+    if cell is None or f"weight_ih{layer}" not in _names(model, owner):
+        yield from _by_unit(model, name, weight)
+        return
+    of_row = _cells_of_rows(cell, _hidden(cell, _names(model, owner)[f"weight_ih{layer}"].shape[0]))
+    for key in _by_unit(model, name, weight):
+        *_, kind, row = key  # type: ignore[misc]
+        own = of_row.get(kind)
+        yield key if own is None else (owner, layer, "cell", own[row])
+
+
+def _cells_of_rows(cell: Cell, hidden: int) -> dict[str, list[int]]:
+    """The block of cells that each row of a kind belongs to: rows of all gates, of the sending ones, of one a cell."""
+    gates, sent = (_cells(cell, spans(cell, hidden)) for spans in (layout.rows, layout.sent_rows))
+    kinds = {str(hidden): [at // cell.block for at in range(hidden)], "gates": gates, str(len(gates)): gates}
+    return {str(len(sent)): sent} | kinds
+
+
+def _cells(cell: Cell, spans: dict[str, slice]) -> list[int]:
+    share = {gate: cell.block if gate == "candidate" else 1 for gate in spans}
+    return [at // share[gate] for gate, span in spans.items() for at in range(span.stop - span.start)]
+
+
 def _by_layer(model: Model, name: str, weight: Tensor) -> Iterator[Key]:
     del model
     owner, _, layer = _place(name)
@@ -63,6 +89,7 @@ KEYS: dict[str, Callable[[Model, str, Tensor], Iterator[Key]]] = {
     "unit": _by_unit,
     "layer": _by_layer,
     "global": _together,
+    "cell": _by_cell,
 }
 
 

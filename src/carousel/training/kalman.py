@@ -25,7 +25,7 @@ class DEKF(Method, name="dekf"):
     wanted minus answered values (of classes: one-hot minus probabilities), and derivatives come from backpropagation
     through time. One batch is one common update of all its sequences (multi-stream).
 
-    groups: weights that share a covariance matrix: "unit" (all weights into one unit), "layer", or "global".
+    groups: weights that share a covariance matrix: "unit" (all weights into one unit), "cell", "layer", or "global".
     initial_covariance: of each weight at the start.
     measurement_noise, final_measurement_noise: variance of each answer, first and last; small numbers learn fast.
     process_noise, final_process_noise: variance that each weight gains in an update; it keeps the filter awake.

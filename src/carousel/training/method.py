@@ -55,11 +55,17 @@ class Method(ABC):
     name: ClassVar[str]
     carries: ClassVar[bool] = False
     """Whether what a stream leaves behind goes on in its next batch (`Batch.reset`)."""
+    at_once: ClassVar[bool] = False
+    """Whether all data must be one batch."""
 
     def __init_subclass__(cls, *, name: str, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.name = name
         METHODS[name] = cls
+
+    def furnish(self, model: Model) -> None:
+        """Put into a new model, before its weights are read or learned, what only this method needs there."""
+        del model
 
     @abstractmethod
     def prepare(self, model: Model, batches: int, epochs: int) -> None:

@@ -173,6 +173,8 @@ SOLVED: dict[str, tuple[dict[str, Any], float, dict[str, Any], float]] = {
     "openai_es": ({"learning_rate": 0.01, "sigma": 0.05}, 1e-3, {"learning_rate": 0.02, "sigma": 0.02}, 5e-3),
     "ga": ({"sigma": 0.1}, 5e-2, {"sigma": 0.1}, 1e-3),
     "cma": ({}, 1e-12, {}, 1e-20),
+    "esp": ({}, 1e-3, {}, 1e-2),
+    "cosyne": ({}, 1e-3, {"mutation": 0.1}, 1e-2),
 }
 """Options, and the loss reached: of the sphere in 10 dimensions after 10,000 evaluations, of Rosenbrock's valley in 2
 after 20,000."""

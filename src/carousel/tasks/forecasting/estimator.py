@@ -243,7 +243,8 @@ class Forecaster(ForecastParameters):
         windows = DrawnWindows(
             panel, self.context_, self.horizon, batch_size=self.batch_size, stride=self.stride, seed=seed
         )
-        return replace(windows, limit=self.windows_per_epoch or min(MOST_DRAWN, 2 * windows.total))
+        limit = self.windows_per_epoch or min(MOST_DRAWN, 2 * windows.total)
+        return replace(windows, limit=limit, batch_size=self._items_at_once(limit))
 
     def _held_out(self, panel: Panel, first: NDArray[np.int64]) -> Windows:
         return Windows(

@@ -99,9 +99,7 @@ class ForecastNetwork(nn.Module, ABC):
 
     def forward(self, batch: Batch) -> Tensor:
         """Quantiles of the horizon after each context."""
-        values = filled(batch.inputs, self.layout)
-        level, scale = window_scale(values, self.layout.window_scaled)
-        values = (values - level) / scale
+        values, (level, scale) = self._window(batch)
         found = self.quantiles(values, batch, (level, scale))
         return found * scale.unsqueeze(-1) + level.unsqueeze(-1)
 
@@ -136,14 +134,34 @@ class ForecastNetwork(nn.Module, ABC):
         Raises ValueError for a network that learns other quantiles: their loss is no squared difference.
         """
         assert batch.target is not None
+        self._check_median()
+        unit = self._unit(batch)
+        return output[..., 0] / unit, batch.target / unit
+
+    def _check_median(self) -> None:
+        """Raise ValueError for a network that learns other quantiles than the median."""
         if len(self.layout.levels) > 1:
             levels = ", ".join(map(str, self.layout.levels))
             raise ValueError(
                 f"the network learns the quantiles {levels}, whose loss is no squared difference, which this method "
                 "needs; take quantiles=(0.5,)"
             )
-        unit = self._unit(batch)
-        return output[..., 0] / unit, batch.target / unit
+
+    def take_readout(self, make: Callable[[int, int], nn.Module]) -> None:
+        """Put a last layer in place that reads the LSTM's outputs alone, made for (width, outputs).
+
+        Raises ValueError for a network that has none, and for one that learns other quantiles than the median.
+        """
+        self._check_median()
+        raise ValueError(
+            f"{type(self).__name__} has no linear last layer; this method takes strategy='direct' or 'recursive'"
+        )
+
+    def _window(self, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The values of the context without gaps, in the scale of the windows, and their level and scale."""
+        values = filled(batch.inputs, self.layout)
+        level, scale = window_scale(values, self.layout.window_scaled)
+        return (values - level) / scale, (level, scale)
 
     def _unit(self, batch: Batch) -> Tensor:
         """The base forecast's usual error (horizon, batch, targets) in the scale of the windows."""
@@ -193,20 +211,64 @@ class StepHead(nn.Module):
         return self.layers(torch.cat([output, known], dim=-1))
 
 
+class LastLayer(nn.Module):
+    """A last layer in the place of a `StepHead`: it reads the LSTM's output alone."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, output: Tensor, known: Tensor) -> Tensor:
+        """(..., width) to (..., outputs); what is known is not read."""
+        del known
+        return self.layer(output)
+
+
 class DirectNetwork(ForecastNetwork):
     """All steps at once from the LSTM's last output: one linear map, and one small network shared by all steps."""
 
     def __init__(self, make_lstm: MakeLSTM, layout: Layout, dropout: float) -> None:
         super().__init__(make_lstm, layout, dropout)
         width = output_width(self.lstm)
-        self.all_steps = nn.Linear(width, layout.horizon * layout.outputs)
-        self.each_step = StepHead(width, layout.known, layout.outputs)
+        self.all_steps: nn.Module = nn.Linear(width, layout.horizon * layout.outputs)
+        self.each_step: StepHead | None = StepHead(width, layout.known, layout.outputs)
+
+    @property
+    def readout(self) -> nn.Module | None:
+        """The last layer, if there is none beside it."""
+        return self.all_steps if self.each_step is None else None
+
+    def take_readout(self, make: Callable[[int, int], nn.Module]) -> None:
+        self._check_median()
+        if self.layout.future:
+            raise ValueError(
+                "future covariates enter strategy='direct' behind the LSTM, where this method has one linear layer; "
+                "take strategy='recursive', which reads them"
+            )
+        self.all_steps, self.each_step = make(output_width(self.lstm), self.layout.horizon * self.layout.outputs), None
+
+    def features(self, batch: Batch) -> Tensor:
+        """What the last layer reads, (batch, width)."""
+        return self._last(self._window(batch)[0], batch)
+
+    def wanted(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """What the last layer should say, (batch, horizon * targets), and for which windows all of it is known."""
+        assert batch.target is not None
+        values, (level, scale) = self._window(batch)
+        errors = ((batch.target - level) / scale - apply_map(self.base, values)) / self.spread.unsqueeze(1)
+        known = None if batch.mask is None else batch.mask.transpose(0, 1).flatten(1).all(1)
+        return errors.transpose(0, 1).flatten(1), known
+
+    def _last(self, values: Tensor, batch: Batch) -> Tensor:
+        outputs, _ = self.read(self.inputs(values, self.rest(batch), batch.static))
+        return last_output(outputs, bidirectional=self.lstm.bidirectional)
 
     def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
-        outputs, _ = self.read(self.inputs(values, self.rest(batch), batch.static))
-        last = self.dropout(last_output(outputs, bidirectional=self.lstm.bidirectional))
+        last = self.dropout(self._last(values, batch))
         base = apply_map(self.base, values)
         together = self.all_steps(last).unflatten(-1, (self.layout.horizon, -1)).transpose(0, 1)
+        if self.each_step is None:
+            return self.corrected(base, together)
         each = self.each_step(last.expand(self.layout.horizon, -1, -1), self.known(base, batch))
         return self.corrected(base, together + each)
 
@@ -236,10 +298,33 @@ class RecursiveNetwork(ForecastNetwork):
 
     def __init__(self, make_lstm: MakeLSTM, layout: Layout, dropout: float) -> None:
         super().__init__(make_lstm, layout, dropout)
-        self.head = StepHead(output_width(self.lstm), layout.known, layout.outputs)
+        self.head: StepHead | LastLayer = StepHead(output_width(self.lstm), layout.known, layout.outputs)
 
     def _base_steps(self) -> int:
         return 1
+
+    @property
+    def readout(self) -> nn.Module | None:
+        """The last layer, if it reads the LSTM's outputs alone."""
+        return self.head.layer if isinstance(self.head, LastLayer) else None
+
+    def take_readout(self, make: Callable[[int, int], nn.Module]) -> None:
+        self._check_median()
+        self.head = LastLayer(make(output_width(self.lstm), self.layout.outputs))
+
+    def features(self, batch: Batch) -> Tensor:
+        """What the last layer reads with the truth fed back, (horizon, batch, width)."""
+        inputs, _, ahead = self._truths(*self._window(batch), batch)
+        outputs, _ = self.read(inputs, ahead)
+        return outputs[self.layout.read - 1 :]
+
+    def wanted(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """What the last layer should say, (horizon, batch, targets), and where all of it is known."""
+        assert batch.target is not None
+        values, (level, scale) = self._window(batch)
+        _, base, _ = self._truths(values, (level, scale), batch)
+        errors = ((batch.target - level) / scale - base) / self.spread[:1].unsqueeze(1)
+        return errors, None if batch.mask is None else batch.mask.all(-1)
 
     def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
         if self.training and batch.target is not None:
@@ -247,16 +332,21 @@ class RecursiveNetwork(ForecastNetwork):
         return self._free(values, batch)
 
     def _taught(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
+        inputs, base, ahead = self._truths(values, scaling, batch)
+        outputs, _ = self.read(inputs, ahead)
+        return self._answer(outputs[self.layout.read - 1 :], base, self.known(base, batch))
+
+    def _truths(self, values: Tensor, scaling: tuple[Tensor, Tensor], batch: Batch) -> tuple[Tensor, Tensor, int]:
+        """What the LSTM reads where the truth is fed back, the base forecast of each step ahead, and their number."""
         assert batch.target is not None
         truth = (batch.target - scaling[0]) / scaling[1]
         seen = torch.ones_like(truth, dtype=torch.bool) if batch.mask is None else batch.mask
         whole, since = steps_since(values, truth, seen)
         ahead = self._rest(batch, slice(0, -1), seen[:-1], since[:-1])
         rest = torch.cat([self.rest(batch), ahead])
-        outputs, _ = self.read(self.inputs(whole[:-1], rest, batch.static), len(ahead))
         contexts = whole[:-1].unfold(0, self.layout.context, 1)
         base = apply_map(self.base, contexts.flatten(0, 1).permute(2, 0, 1)).view(contexts.shape[:3])
-        return self._answer(outputs[self.layout.read - 1 :], base, self.known(base, batch))
+        return self.inputs(whole[:-1], rest, batch.static), base, len(ahead)
 
     def _free(self, values: Tensor, batch: Batch) -> Tensor:
         outputs, state = self.lstm(self.inputs(values, self.rest(batch), batch.static))
