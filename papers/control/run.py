@@ -44,7 +44,7 @@ def made(environment: dict[str, Any], arm: str, seed: int) -> Controller:
     kind = "evolution" if arm == "evolution" else "ppo"
     shown = () if arm == "full" else environment["hide"]
     common = {"random_state": seed, "hide": tuple(shown), "memory": arm in ("ppo", "evolution"), "method": kind}
-    return Controller(**{**environment["common"], **environment[kind], **common})
+    return Controller(**{**environment[kind], **common})
 
 
 def claims(results: Results) -> dict[str, list[float]]:

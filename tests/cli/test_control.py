@@ -35,7 +35,7 @@ NAME = "carousel/Corridor-v0"
 @pytest.fixture(autouse=True)
 def _registered() -> None:
     if NAME not in gymnasium.registry:
-        gymnasium.register(NAME, entry_point=Corridor)
+        gymnasium.register(NAME, entry_point=lambda **_: Corridor())
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def run(call: Call) -> Path:
 
 def test_an_environment_becomes_a_run(run: Path, call: Call) -> None:
     assert names(run) == COMPLETE
-    assert load(run).hide == (1,)
+    assert load(run).hide == [1]
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "Return by epoch" in page and "An episode" in page and "Inside the memory" in page
     found = json.loads((run / "report.json").read_text(encoding="utf-8"))["findings"]

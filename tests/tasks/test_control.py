@@ -1,5 +1,6 @@
 """Controllers: learning to act, playing, saving, and what they refuse."""
 
+import copy
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,11 @@ from carousel.tasks.control.baselines import baseline_returns
 from carousel.tasks.control.batches import Turns
 from carousel.tasks.control.evaluation import Returns
 from carousel.tasks.control.world import world_of
-from carousel.training import CheckpointError, Evolution, Plan, fit
+from carousel.training import CheckpointError
 from carousel.training.evolution import batched_losses
-from tests.training.corridor import Cart, Corridor, Forgetful, controller
-from tests.training.test_policy import network
+from tests.training.corridor import Cart, Corridor, Forgetful, controller, network
 
-LONG: dict[str, Any] = {"batch_size": 16, "updates_per_epoch": 20, "max_epochs": 3, "learning_rate": 0.02}
+LONG: dict[str, Any] = {"batch_size": 16, "updates_per_epoch": 15, "max_epochs": 2, "learning_rate": 0.03}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_it_learns_to_remember(walker: Controller) -> None:
     found = walker.evaluate(Corridor, episodes=50)
     assert found.mean == 1 and found.interval() == (1, 1)
     assert walker.score(Corridor) == 1
-    assert [row["epoch"] for row in walker.history_] == [1, 2, 3]
+    assert [row["epoch"] for row in walker.history_] == [1, 2]
     assert {"entropy", "moved", "learning_rate"} <= walker.history_[0].keys()
 
 
@@ -98,7 +98,7 @@ def test_it_is_saved_without_its_world(walker: Controller, tmp_path: Path) -> No
     walker.save(tmp_path / "run")
     loaded = load(tmp_path / "run")
     assert isinstance(loaded, Controller)
-    assert loaded.get_params() == walker.get_params()
+    assert loaded.get_params() == {**walker.get_params(), "hide": []}
     np.testing.assert_array_equal(
         loaded.evaluate(Corridor, episodes=9).values, walker.evaluate(Corridor, episodes=9).values
     )
@@ -129,14 +129,14 @@ def test_a_vector_environment_that_begins_by_itself_is_refused() -> None:
 
 @pytest.mark.parametrize("lanes", [None, 20])
 def test_a_population_plays_as_each_network_alone(lanes: int | None) -> None:
-    acting = network(Corridor)
-    acting.critic = None
+    acting = network(Cart)
+    acting.critic = acting.log_spread = None
     if lanes:
         disabled = gymnasium.vector.AutoresetMode.DISABLED
-        acting.world = world_of(gymnasium.vector.SyncVectorEnv([Corridor] * lanes, autoreset_mode=disabled), 100)
+        acting.world = world_of(gymnasium.vector.SyncVectorEnv([Cart] * lanes, autoreset_mode=disabled), 100)
     batch = next(Turns(6, 0, 1, 0).epoch(0))
     size = sum(own.numel() for own in acting.parameters())
-    vectors = torch.randn(5, size, generator=torch.Generator().manual_seed(0))
+    vectors = 0.2 * torch.randn(5, size, generator=torch.Generator().manual_seed(0))
     found = batched_losses(acting, batch, vectors)
     alone = []
     for vector in vectors:
@@ -146,7 +146,7 @@ def test_a_population_plays_as_each_network_alone(lanes: int | None) -> None:
         with torch.no_grad():
             alone.append(acting.loss(acting(batch), batch))
     assert found.tolist() == pytest.approx(torch.stack(alone).tolist())
-    assert len(set(found.tolist())) > 1
+    assert len(set(found.tolist())) == 5
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
@@ -170,11 +170,11 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 
 def test_an_environment_that_does_not_repeat_itself_cannot_be_resumed(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
-    reports = controller(rollout=7).fit_reports(Forgetful, checkpoint=path)
+    reports = controller(rollout=8).fit_reports(Forgetful, checkpoint=path)
     next(reports)
     reports.close()
     with pytest.raises(CheckpointError, match="the environment does not repeat itself"):
-        next(controller(rollout=7).fit_reports(Forgetful, checkpoint=path))
+        next(controller(rollout=8).fit_reports(Forgetful, checkpoint=path))
 
 
 def test_baselines_play_the_same_episodes(walker: Controller) -> None:
@@ -209,7 +209,7 @@ def test_cases_are_read_as_one_of_many() -> None:
         def _seen(self) -> Any:
             return np.int64(super()._seen()[0])
 
-    found = controller(**{**LONG, "max_epochs": 4}).fit(lambda: Signs(0))
+    found = controller(**{**LONG, "max_epochs": 1}).fit(lambda: Signs(0))
     assert found.network_.actor.lstm.input_size == 3
     assert found.evaluate(lambda: Signs(0), episodes=20).mean == 1
 
@@ -257,9 +257,19 @@ def test_strange_spaces_are_refused() -> None:
             controller().fit(odd)
 
 
-def test_evolution_keeps_what_was_seen() -> None:
-    acting = network(Cart)
-    acting.critic = acting.log_spread = None
-    for _ in fit(acting, Turns(4, 0, 2, 0), Evolution(population=6), Plan(epochs=1)):
-        continue
-    assert acting.counted == 2 * 7 * 4 * 12
+def test_in_evolution_all_generations_see_alike(tmp_path: Path) -> None:
+    """The scale is that of the first glance: whoever computes, in whatever pieces, computes the same."""
+    options: dict[str, Any] = {"method": "evolution", "max_epochs": 1}
+    whole, pieces = (
+        controller(**options, method_options={"population": 6, "chunk": chunk}).fit(Cart) for chunk in (None, 2)
+    )
+    assert whole.network_.counted == 4 * 12
+    assert torch.equal(whole.network_.actor.line.weight, pieces.network_.actor.line.weight)
+
+
+def test_a_world_can_be_sent_elsewhere() -> None:
+    world = world_of(Corridor, 9)
+    world.begin(np.arange(3), [1, 2, 3])
+    sent = copy.deepcopy(world)
+    assert sent.longest == 9
+    np.testing.assert_array_equal(sent.begin(np.arange(2), [5, 6]), world_of(Corridor, 9).begin(np.arange(2), [5, 6]))

@@ -4,9 +4,16 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 from gymnasium.spaces import Box, Discrete
 
+from carousel.data import Batch
+from carousel.nn import LSTM
 from carousel.tasks import Controller
+from carousel.tasks.control.batches import Turns
+from carousel.tasks.control.network import ControlNetwork
+from carousel.tasks.control.spaces import actions_of, senses_of
+from carousel.tasks.control.world import world_of
 
 QUICK: dict[str, Any] = {
     "hidden_size": 8,
@@ -100,3 +107,25 @@ class Forgetful(Corridor):
 def controller(**options: Any) -> Controller:
     """A quick controller."""
     return Controller(**{**QUICK, **options})
+
+
+def network(
+    environment: Any = Corridor, *, hidden: int = 6, remembers: bool = True, cell: str = "lstm"
+) -> ControlNetwork:
+    """A network in its world."""
+    torch.manual_seed(0)
+    world = world_of(environment, 100)
+    found = ControlNetwork(
+        lambda inputs: LSTM(inputs, hidden, cell=cell),
+        senses_of(world.observation_space, ()),
+        actions_of(world.action_space),
+        remembers=remembers,
+        critic=True,
+        normalize=True,
+    )
+    found.world = world
+    return found
+
+
+def batch(lanes: int = 4, steps: int = 12, number: int = 0) -> Batch:
+    return next(Turns(lanes, steps, 1, 0).epoch(number))

@@ -18,11 +18,12 @@ from typing import Any
 
 import torch
 import torch._dynamo
+from corridor import Cart, Turns, network
 from problem import batches, material, summer, timeless, tracker
 from safetensors.torch import save_file
 
 from carousel.data import StreamBatches
-from carousel.training import BPTT, Plan, TruncatedBPTT, fit
+from carousel.training import BPTT, Plan, TruncatedBPTT, fit, method_named
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "adam, warm-up and cosine": ({"schedule": "cosine", "warmup": 5}, {"epochs": 5}),
@@ -35,6 +36,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"epochs": 30, "patience": 2},
     ),
     "a stream in pieces": ({"k1": 3, "k2": 8, "schedule": "cosine"}, {"epochs": 3}),
+    "ppo, in environments that go on": ({"method": "ppo", "piece": 5}, {"epochs": 3}),
+    "reinforce, in whole episodes": ({"method": "reinforce"}, {"epochs": 3}),
     "half precision, checkpoints now and then": ({"precision": "bfloat16"}, {"epochs": 5, "checkpoint_updates": 5}),
 }
 RUNS = 5
@@ -46,7 +49,10 @@ def train(case: str, checkpoint: Path, told: int) -> None:
     plan = Plan(**{"checkpoint_updates": 1, "checkpoint_seconds": 1e9, **plan}, checkpoint=checkpoint)
     options = {"learning_rate": 0.02, **options}
     reports = []
-    if "k1" in options:
+    if "method" in options:
+        model, source, held = network(Cart), Turns(3, 10, 6, 0), Turns(2, 0, 1, 1)
+        method = method_named(options.pop("method"), **options)
+    elif "k1" in options:
         model, source, held, method = tracker(), streams(), streams(), TruncatedBPTT(**options)
     else:
         held = batches(9, seed=1, shuffle=False)

@@ -65,7 +65,7 @@ def test_rewards_are_divided_by_the_deviation_of_their_discounted_sums() -> None
         sums.append(running)
         running = running * ~ended
     np.testing.assert_allclose(scale.deviation, np.std(sums))
-    np.testing.assert_allclose(found.rewards, played.rewards / np.std(sums))
+    np.testing.assert_allclose(found.rewards, played.rewards / float(np.std(sums)))
 
 
 def test_the_scale_counts_all_that_came_and_goes_on_where_lanes_do() -> None:

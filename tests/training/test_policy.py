@@ -6,37 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from carousel.data import Batch
-from carousel.nn import LSTM
 from carousel.tasks.control.batches import Turns
-from carousel.tasks.control.network import ControlNetwork
-from carousel.tasks.control.spaces import actions_of, senses_of
-from carousel.tasks.control.world import world_of
 from carousel.training import PPO, REINFORCE, Plan, fit, method_named
-from tests.training.corridor import Cart, Corridor, Wage
+from tests.training.corridor import Cart, Corridor, Wage, batch, network
 from tests.training.problem import summer
-
-
-def network(
-    environment: Any = Corridor, *, hidden: int = 6, remembers: bool = True, cell: str = "lstm"
-) -> ControlNetwork:
-    """A network in its world."""
-    torch.manual_seed(0)
-    world = world_of(environment, 100)
-    found = ControlNetwork(
-        lambda inputs: LSTM(inputs, hidden, cell=cell),
-        senses_of(world.observation_space, ()),
-        actions_of(world.action_space),
-        remembers=remembers,
-        critic=True,
-        normalize=True,
-    )
-    found.world = world
-    return found
-
-
-def batch(lanes: int = 4, steps: int = 12, number: int = 0) -> Batch:
-    return next(Turns(lanes, steps, 1, 0).epoch(number))
 
 
 @pytest.mark.parametrize("environment", [Corridor, Cart])

@@ -148,21 +148,10 @@ def batched_losses(model: Model, batch: Batch, vectors: Tensor, chunk: int | Non
     if (own := getattr(model, "losses", None)) is not None:
         return torch.cat([own(batch, part) for part in vectors.split(chunk or len(vectors))])
     scored = _Scored(model)
-    named = {f"model.{name}": weights for name, weights in weights_of(model, vectors).items()}
+    named = {f"model.{name}": weights for name, weights in named_weights(model, vectors).items()}
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*performance drop.*")  # a loop inside vmap is slower than our own
         return torch.vmap(lambda own: functional_call(scored, own, (batch,)), chunk_size=chunk)(named)
-
-
-def weights_of(model: Model, vectors: Tensor) -> dict[str, Tensor]:
-    """The vectors (population, parameters) as the model's parameters that learn, by name: (population, ...) each."""
-    named, at = dict[str, Tensor](), 0
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            part = vectors[:, at : at + parameter.numel()]
-            named[name] = part.unflatten(1, parameter.shape) if parameter.dim() else part[:, 0]
-            at += parameter.numel()
-    return named
 
 
 class _Scored(nn.Module):
@@ -175,3 +164,14 @@ class _Scored(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         return self.model.loss(self.model(batch), batch)
+
+
+def named_weights(model: Model, vectors: Tensor) -> dict[str, Tensor]:
+    """The trainable weights by name, each (population, ...), from vectors (population, parameters) of all of them."""
+    named, at = dict[str, Tensor](), 0
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = vectors[:, at : at + parameter.numel()]
+            named[name] = part.unflatten(1, parameter.shape) if parameter.dim() else part[:, 0]
+            at += parameter.numel()
+    return named

@@ -1,6 +1,6 @@
 """`Controller`: acts in an environment, and learns from rewards."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -39,7 +39,7 @@ class Controller(SequenceEstimator):
 
     hide: tuple[int, ...] | list[int] = parameter((), "positions in the observation that the policy does not see")
     memory: bool = parameter(True, "remember; without, the state is cleared before each step")
-    normalize: bool = parameter(True, "centre and scale observations by all that were seen so far")
+    normalize: bool = parameter(True, "centre and scale observations, by what random actions show first")
     rollout: int = parameter(128, "steps in each environment between two updates, for ppo", minimum=1)
     updates_per_epoch: int = parameter(10, "updates between two reports", minimum=1)
     validation_episodes: int = parameter(
@@ -73,7 +73,9 @@ class Controller(SequenceEstimator):
             continue
         return self
 
-    def fit_reports(self, environment: Any, *, checkpoint: str | PathLike[str] | None = None) -> Iterator[Report]:
+    def fit_reports(
+        self, environment: Any, *, checkpoint: str | PathLike[str] | None = None
+    ) -> Generator[Report, None, None]:
         """Look at the environment, then return a generator of reports that learns as it is consumed.
 
         The losses in the reports are minus mean returns. Stop consuming at any time: the estimator is fitted from the
@@ -161,7 +163,7 @@ class Controller(SequenceEstimator):
             )
         self._method()
 
-    def _learn_in(self, world: World, seed: int, checkpoint: Any) -> Iterator[Report]:
+    def _learn_in(self, world: World, seed: int, checkpoint: Any) -> Generator[Report, None, None]:
         """Learn while the world is at hand."""
         lanes = self.batch_size if world.most is None else min(world.most, self.batch_size)
         held = self.validation_episodes if world.most is None else min(world.most, self.validation_episodes)

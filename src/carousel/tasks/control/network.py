@@ -16,7 +16,7 @@ from carousel.tasks.control.player import Player
 from carousel.tasks.control.spaces import Actions, Amounts, Senses
 from carousel.tasks.control.world import World
 from carousel.tasks.network import output_width
-from carousel.training.evolution import weights_of
+from carousel.training.evolution import named_weights
 from carousel.training.experience import Experience, Judgement
 
 FARTHEST = 10.0
@@ -100,16 +100,14 @@ class ControlNetwork(nn.Module):
     def losses(self, batch: Batch, vectors: Tensor) -> Tensor:
         """The loss with each of the vectors (population, parameters) as weights: all networks act in one call a step.
 
-        All play the same episodes. What was seen counts for how observations are scaled from the next batch on.
+        All play the same episodes, as many networks side by side as there is room for.
         """
         world, seeds = self._place(), batch.indices.tolist()
         together = len(vectors) if world.most is None else max(1, world.most // len(seeds))
-        seen: list[NDArray[np.float32]] = []
         returns = [
-            play(world, seeds * len(part), self._many(part, seen)).reshape(len(part), len(seeds))
+            play(world, seeds * len(part), self._many(part)).reshape(len(part), len(seeds))
             for part in vectors.split(together)
         ]
-        self.get_used_to(np.concatenate(seen))
         return torch.from_numpy(-np.concatenate(returns).mean(1)).to(vectors)
 
     def player(self) -> Player:
@@ -188,9 +186,9 @@ class ControlNetwork(nn.Module):
 
         return act
 
-    def _many(self, vectors: Tensor, seen: list[NDArray[np.float32]]) -> Act:
-        """Policies with these weights side by side, each in lanes of its own; `seen` gathers what they saw."""
-        weights = {name.removeprefix("actor."): own for name, own in weights_of(self, vectors).items()}
+    def _many(self, vectors: Tensor) -> Act:
+        """Policies with these weights side by side, each in lanes of its own."""
+        weights = {name.removeprefix("actor."): own for name, own in named_weights(self, vectors).items()}
         memory: Memory | None = None
 
         def one(own: dict[str, Tensor], x: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
@@ -198,9 +196,7 @@ class ControlNetwork(nn.Module):
 
         def act(observations: NDArray[Any]) -> NDArray[Any]:
             nonlocal memory
-            features = self.senses.read(observations)
-            seen.append(features)
-            x = self.features(features)[0].unflatten(0, (len(vectors), 1, -1))
+            x = self.features(self.senses.read(observations))[0].unflatten(0, (len(vectors), 1, -1))
             raw, memory = torch.vmap(one, (0, 0, None if memory is None else 0))(weights, x, memory)
             return self.actions.outwards(self.actions.best(raw[:, 0].flatten(0, 1)))
 

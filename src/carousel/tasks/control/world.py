@@ -4,6 +4,7 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,12 +76,19 @@ class MadeWorld(World):
     def __init__(self, make: Callable[[], Any], longest: int) -> None:
         super().__init__(longest)
         self._make = make
-        self._environments = [make()]
+        self._environments: list[Any] = [make()]
         self.observation_space = self._environments[0].observation_space
         self.action_space = self._environments[0].action_space
 
     def apart(self) -> World:
         return MadeWorld(self._make, self.longest)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For workers: how environments are made, and none of those that are under way."""
+        return {"make": self._make, "longest": self.longest}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)
 
     @property
     def most(self) -> int | None:
@@ -160,7 +168,7 @@ def world_of(environment: Any, longest: int) -> World:
     if isinstance(environment, gymnasium.vector.VectorEnv):
         return VectorWorld(environment, longest)
     if isinstance(environment, str):
-        return MadeWorld(lambda: _made(gymnasium, environment), longest)
+        return MadeWorld(partial(_made, environment), longest)
     if isinstance(environment, gymnasium.Env) or not callable(environment):
         raise TypeError(
             f"environment is {environment!r:.80}; give an id such as 'CartPole-v1', a function that makes one "
@@ -178,8 +186,9 @@ def _gymnasium() -> Any:
     return gymnasium
 
 
-def _made(gymnasium: Any, name: str) -> Any:
+def _made(name: str) -> Any:
     """An environment by its id, without the checks that slow each step down."""
+    gymnasium = _gymnasium()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # Box2D ends the process where this is an error
