@@ -5,7 +5,7 @@ from carousel.cli.options import DataOrNone, Debug, Json, Run
 
 
 def evaluate(run: Run, data: DataOrNone = None, *, json: Json = False, debug: Debug = False) -> None:
-    """Score the model of a run on data whose answers are known, or of `fit control` in its environment."""
+    """Score the model of a run on data whose answers are known."""
     from carousel.cli.console import write_json
     from carousel.cli.outcome import scores, show_results
     from carousel.cli.recipe import read_recipe

@@ -29,7 +29,7 @@ def return_curves(learning: Learning) -> Drawing | None:
 def episode(found: ControlFindings) -> Drawing:
     """One episode: a row for each observation, action and the reward."""
     steps = counted(len(found.episode[0].values), "step")
-    return Drawing("episode", "An episode", f"{steps}, return {number(found.total)}.", rows(found.episode))
+    return Drawing("episode-steps", "An episode", f"{steps}, return {number(found.total)}.", rows(found.episode))
 
 
 def _columns(learning: Learning) -> tuple[list[Number], list[Number]]:
