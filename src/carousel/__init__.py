@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from carousel.cells import Cell, Complement, Gate, Open, citation, equations
     from carousel.data import Sequences, as_sequences, from_long
     from carousel.nn import LSTM, LSTMCell
-    from carousel.tasks import Forecaster, SequenceClassifier, SequenceLabeler, SequenceRegressor, load
+    from carousel.tasks import Controller, Forecaster, SequenceClassifier, SequenceLabeler, SequenceRegressor, load
 
     __version__: str
 
@@ -23,6 +23,7 @@ _ROOM_OF = {
     "from_long": "data",
     "LSTM": "nn",
     "LSTMCell": "nn",
+    "Controller": "tasks",
     "Forecaster": "tasks",
     "SequenceClassifier": "tasks",
     "SequenceLabeler": "tasks",
@@ -35,6 +36,7 @@ __all__ = [
     "LSTM",
     "Cell",
     "Complement",
+    "Controller",
     "Forecaster",
     "Gate",
     "LSTMCell",

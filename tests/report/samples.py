@@ -211,4 +211,35 @@ def labelling() -> report.Findings:
     )  # fmt: skip
 
 
-ALL = {"forecast": forecast, "losing": losing, "classify": classification, "regress": regression, "label": labelling}
+def control() -> report.Findings:
+    t = np.arange(160)
+    angle, pushes = 0.05 * np.sin(t / 5) * np.exp(-t / 90), (np.sin(t / 5) > 0).astype(float)
+    history = [
+        {"epoch": k, "loss": -20.0 - 25 * k, "validation": -30.0 - 26 * k, "seconds": 2.0 * k} for k in range(1, 15)
+    ]
+    lines = (
+        report.Line("angle", angle),
+        report.Line("action", pushes, "model"),
+        report.Line("reward", np.ones(160), "truth"),
+    )
+    scores = (
+        report.Score("random actions", {"return": 22.4}),
+        report.Score("LSTM", {"return": 471.0}, is_model=True),
+    )
+    return replace(
+        classification(), title="CartPole without velocities", task="control", classes=None, worst=(),
+        data=report.summarise([angle[:, None]], ["angle"], source="CartPole-v1", example=()),
+        learning=report.learning(history, stopped="all epochs are done"),
+        results=report.Results(scores, "return", lower_is_better=False),
+        control=report.ControlFindings(lines, 160.0),
+    )  # fmt: skip
+
+
+ALL = {
+    "forecast": forecast,
+    "losing": losing,
+    "classify": classification,
+    "regress": regression,
+    "label": labelling,
+    "control": control,
+}

@@ -21,12 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch._dynamo
+from corridor import QUICK, Cart, Turns, network
 from problem import Waves, batches, dreamer, material, summer, timeless, tracker
 from safetensors.torch import save_file
 
 from carousel.data import StreamBatches
-from carousel.tasks import SequenceEstimator, SequenceRegressor
-from carousel.training import BPTT, METHODS, Evolino, Plan, Report, TruncatedBPTT, fit
+from carousel.tasks import Controller, SequenceEstimator, SequenceRegressor
+from carousel.training import BPTT, METHODS, Evolino, Plan, Report, TruncatedBPTT, fit, method_named
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "adam, warm-up and cosine": ({"schedule": "cosine", "warmup": 5}, {"epochs": 5}),
@@ -43,6 +44,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"search": "cosyne", "readout": "svr", "population": 6, "sigma": 0.5, "support_vectors": 20},
         {"epochs": 40},
     ),
+    "ppo, in environments that go on": ({"method": "ppo", "piece": 5}, {"epochs": 3}),
+    "reinforce, in whole episodes": ({"method": "reinforce"}, {"epochs": 3}),
     "half precision, checkpoints now and then": ({"precision": "bfloat16"}, {"epochs": 5, "checkpoint_updates": 5}),
 }
 RUNS = 5
@@ -61,7 +64,10 @@ def train(case: str, checkpoint: Path, told: int) -> None:
     options, plan = CASES[case]
     plan = Plan(**{"checkpoint_updates": 1, "checkpoint_seconds": 1e9, **plan}, checkpoint=checkpoint)
     reports = []
-    if "k1" in options:
+    if "method" in options:
+        model, source, held = network(Cart), Turns(3, 10, 6, 0), Turns(2, 0, 1, 1)
+        method = method_named(options.pop("method"), **options)
+    elif "k1" in options:
         model, source, held, method = tracker(), streams(), streams(), TruncatedBPTT(learning_rate=0.02, **options)
     elif "population" in options:
         model, source, held, method = dreamer(), Waves(), Waves(), Evolino(**options)
@@ -110,7 +116,12 @@ def eager(kind: type[SequenceEstimator]) -> Any:
     return Eager
 
 
-ESTIMATORS: dict[str, Callable[[str], tuple[Any, tuple[Any, ...]]]] = {}
+def controller(method: str) -> tuple[Any, tuple[Any, ...]]:
+    """A controller that learns by that method, and its environment."""
+    return eager(Controller)(method=method, **QUICK | {"max_epochs": 5, "updates_per_epoch": 5}), (Cart,)
+
+
+ESTIMATORS: dict[str, Callable[[str], tuple[Any, tuple[Any, ...]]]] = dict.fromkeys(("ppo", "reinforce"), controller)
 """Methods that no regressor learns by, and what stands in its place: at least 20 updates, of milliseconds."""
 
 

@@ -1,9 +1,10 @@
 """`carousel evaluate`: the scores of a trained model on data whose answers are known."""
 
-from carousel.cli.options import Data, Debug, Json, Run
+from carousel.cli.errors import UsageError
+from carousel.cli.options import DataOrNone, Debug, Json, Run
 
 
-def evaluate(run: Run, data: Data, *, json: Json = False, debug: Debug = False) -> None:
+def evaluate(run: Run, data: DataOrNone = None, *, json: Json = False, debug: Debug = False) -> None:
     """Score the model of a run on data whose answers are known."""
     from carousel.cli.console import write_json
     from carousel.cli.outcome import scores, show_results
@@ -12,8 +13,18 @@ def evaluate(run: Run, data: Data, *, json: Json = False, debug: Debug = False) 
     from carousel.tasks import load
 
     estimator = load(run)
-    results = study_of(type(estimator)).evaluation(estimator, read_recipe(run).data, data)
+    study = study_of(type(estimator))
+    if data is None and study.needs_data:
+        raise UsageError("there is no data: name a file or folder behind the run")
+    results = study.evaluation(estimator, read_recipe(run).data, data)
     if json:
-        write_json({"run": str(run), "data": str(data), "metric": results.metric, "scores": scores(results)})
+        write_json(
+            {
+                "run": str(run),
+                "data": None if data is None else str(data),
+                "metric": results.metric,
+                "scores": scores(results),
+            }
+        )
     else:
         show_results(results)

@@ -18,6 +18,7 @@ PACKAGES = {
     "jinja2": "report",
     "plotly": "report",
     "matplotlib": "plots",
+    "gymnasium": "control",
 }
 """What is looked up, and the extra that brings it where the core does not."""
 

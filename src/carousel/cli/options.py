@@ -13,3 +13,10 @@ Data = Annotated[
     Path,
     typer.Argument(help="A file (.csv .tsv .parquet .npz .ts) or a folder of sequence files.", show_default=False),
 ]
+DataOrNone = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A file (.csv .tsv .parquet .npz .ts) or a folder of sequence files; of `fit control`, an environment.",
+        show_default=False,
+    ),
+]

@@ -10,7 +10,7 @@ from carousel.report.records import Number, Record, Row, Setting, dumps, loads
 
 FORMAT = 1
 Numbers = Row[Number]
-Task = Literal["forecast", "classify", "regress", "label"]
+Task = Literal["forecast", "classify", "regress", "label", "control"]
 
 
 def _same_length(what: str, **columns: Row[Any] | None) -> None:
@@ -245,6 +245,14 @@ class LabelFindings(Record):
 
 
 @dataclass(frozen=True)
+class ControlFindings(Record):
+    """One episode after training: what was seen and done and the reward, a line each; and the sum of the rewards."""
+
+    episode: Row[Line]
+    total: Number = None
+
+
+@dataclass(frozen=True)
 class WorstCase(Record):
     """A held-out case with a large error: lines to draw, and what was predicted and true in words."""
 
@@ -326,6 +334,7 @@ class Findings(Record):
     classes: ClassFindings | None = None
     regression: RegressionFindings | None = None
     labels: LabelFindings | None = None
+    control: ControlFindings | None = None
     worst: Row[WorstCase] = ()
     memory: MemoryFindings | None = None
     settings: dict[str, Setting] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from carousel.report.class_figures import accuracy_along, class_rows, confusion_matrix, label_strips
+from carousel.report.control_figures import episode, return_curves
 from carousel.report.figures import (
     example_series,
     learning_curves,
@@ -73,8 +74,8 @@ def sections(findings: Findings) -> list[Section]:
     """Every section that these findings fill, in reading order."""
     candidates = [
         _data(findings), _learning(findings), _results(findings), *_forecast(findings), *_classes(findings),
-        *_regression(findings), *_labels(findings), *_worst(findings), *_memory(findings), _cell(findings),
-        *_settings(findings),
+        *_regression(findings), *_labels(findings), *_control(findings), *_worst(findings), *_memory(findings),
+        _cell(findings), *_settings(findings),
     ]  # fmt: skip
     return [section for section in candidates if section is not None]
 
@@ -101,7 +102,8 @@ def _data(findings: Findings) -> Section:
 
 
 def _learning(findings: Findings) -> Section | None:
-    drawing = learning_curves(findings.learning)
+    draw = learning_curves if findings.control is None else return_curves
+    drawing = draw(findings.learning)
     if drawing is None:
         return None
     stopped = findings.learning.stopped
@@ -191,6 +193,12 @@ def _labels(findings: Findings) -> Iterable[Section]:
     if found is not None:
         strips = (label_strips(example, index) for index, example in enumerate(found.examples))
         yield Section("labels", "Step by step", drawings=_drawn(accuracy_along(found), *strips))
+
+
+def _control(findings: Findings) -> Iterable[Section]:
+    if findings.control is not None:
+        lead = "The first of the episodes that were measured: what the policy saw, what it did, and what that brought."
+        yield Section("episode", "An episode", lead, drawings=(episode(findings.control),))
 
 
 def _worst(findings: Findings) -> Iterable[Section]:

@@ -3,6 +3,7 @@
 from carousel.tasks.base import Material, SequenceEstimator
 from carousel.tasks.baselines import baseline_scores
 from carousel.tasks.classification import SequenceClassifier
+from carousel.tasks.control import Controller, Returns
 from carousel.tasks.forecasting import Backtest, Forecast, Forecaster
 from carousel.tasks.labelling import SequenceLabeler
 from carousel.tasks.persistence import ModelFileError, load, save
@@ -13,10 +14,12 @@ __all__ = [
     "ESTIMATORS",
     "TASKS",
     "Backtest",
+    "Controller",
     "Forecast",
     "Forecaster",
     "Material",
     "ModelFileError",
+    "Returns",
     "SequenceClassifier",
     "SequenceEstimator",
     "SequenceLabeler",

@@ -58,9 +58,6 @@ class SequenceEstimator(BaseEstimator, ABC):
     learning_rate: float = parameter(3e-3, "step size of the method", above=0)
     max_epochs: int = parameter(100, "passes over the training series, at most", minimum=1)
     batch_size: int = parameter(32, "series in a batch", minimum=1)
-    validation_fraction: float = parameter(
-        0.1, "share of the series held out to stop early; 0 for none", minimum=0, below=1
-    )
     patience: int | None = parameter(
         20, "epochs without improvement on the held-out part before stopping; None: never", minimum=1
     )

@@ -2,6 +2,7 @@
 
 from carousel.tasks.base import SequenceEstimator
 from carousel.tasks.classification import SequenceClassifier
+from carousel.tasks.control import Controller
 from carousel.tasks.forecasting import Forecaster
 from carousel.tasks.labelling import SequenceLabeler
 from carousel.tasks.regression import SequenceRegressor
@@ -11,5 +12,6 @@ TASKS: dict[str, type[SequenceEstimator]] = {
     "regress": SequenceRegressor,
     "label": SequenceLabeler,
     "forecast": Forecaster,
+    "control": Controller,
 }
 ESTIMATORS = {kind.__name__: kind for kind in TASKS.values()}

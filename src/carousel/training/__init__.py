@@ -12,6 +12,7 @@ from carousel.training.kalman import DEKF
 from carousel.training.method import METHODS, DivergenceError, Method, Model, method_named
 from carousel.training.online import OnlineLearner, Trials
 from carousel.training.plan import Plan, Report
+from carousel.training.policy import PPO, REINFORCE
 from carousel.training.truncated import TruncatedBPTT
 from carousel.training.validation import validation_loss
 
@@ -19,6 +20,8 @@ __all__ = [
     "BPTT",
     "DEKF",
     "METHODS",
+    "PPO",
+    "REINFORCE",
     "RTRL",
     "CheckpointError",
     "DivergenceError",

@@ -222,7 +222,12 @@ def _tell(search: AskTell, asked: Any, scores: Tensor) -> None:
 
 
 def batched_losses(model: Model, batch: Batch, vectors: Tensor, chunk: int | None = None) -> Tensor:
-    """The model's loss of a batch with each of the vectors (population, parameters) as its weights, by torch.vmap."""
+    """The model's loss of a batch with each of the vectors (population, parameters) as its weights.
+
+    By the model's own `losses(batch, vectors)` if it has one, else by torch.vmap.
+    """
+    if (own := getattr(model, "losses", None)) is not None:
+        return torch.cat([own(batch, part) for part in vectors.split(chunk or len(vectors))])
     return batched(loss_of, model, batch, named_weights(model, vectors), chunk)
 
 

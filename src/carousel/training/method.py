@@ -29,6 +29,9 @@ class Model(Protocol):
     batch, ...) to a piece of its sequences, and a tuple of tensors from which the next piece goes on; None is the
     beginning, and `Batch.reset` begins anew in between. A model that answers once a sequence offers `recent(batch,
     steps) -> output`: its answer, with a gradient that goes back through that many steps at most.
+    Policy gradients ask for a model that acts: `player()`, which plays as its policy says (`experience.Player`), and
+    `judge(experience) -> Judgement`, which says with a gradient what it thinks of that now. Evolution runs all weights
+    of a generation at once by torch.vmap; a model that cannot be run so offers `losses(batch, vectors)`, (population,).
     `errors(output, batch)` gives answers and wanted values of one shape, before any mask, whose squared differences are
     to fall: the Kalman filter asks for them, unless the loss is their mean square.
     """

@@ -1,14 +1,16 @@
 """Studies: for each kind of estimator, how its files are read and what is found on its held-out part."""
 
 from carousel.cli.studies.base import Study
+from carousel.cli.studies.control import ControlStudy
 from carousel.cli.studies.forecasting import ForecastStudy
 from carousel.cli.studies.supervised import SupervisedStudy
-from carousel.tasks import Forecaster, SequenceEstimator
+from carousel.tasks import Controller, Forecaster, SequenceEstimator
 from carousel.tasks.supervised import SupervisedEstimator
 
 STUDIES: dict[type[SequenceEstimator], type[Study]] = {
     SupervisedEstimator: SupervisedStudy,
     Forecaster: ForecastStudy,
+    Controller: ControlStudy,
 }
 
 

@@ -14,10 +14,12 @@ class Study(ABC):
     """An estimator, its data read and split, and the findings of the held-out part.
 
     columns: a dataclass whose fields say how a file is read; they are options of the command line.
+    needs_data: whether `evaluate` must be given a file.
     estimator: the one that is fitted, a `SequenceEstimator`.
     """
 
     columns: ClassVar[type]
+    needs_data: ClassVar[bool] = True
     estimator: Any
 
     @abstractmethod
@@ -43,5 +45,5 @@ class Study(ABC):
 
     @classmethod
     @abstractmethod
-    def evaluation(cls, estimator: Any, columns: Any, path: Path) -> Results:
-        """The scores of the estimator on a file."""
+    def evaluation(cls, estimator: Any, columns: Any, path: Path | None) -> Results:
+        """The scores of the estimator on a file; None where it needs none."""

@@ -99,7 +99,8 @@ class ForecastStudy(Study):
         return {names.get(name, name): column for name, column in table.items()}
 
     @classmethod
-    def evaluation(cls, estimator: Any, columns: Any, path: Path) -> Results:
+    def evaluation(cls, estimator: Any, columns: Any, path: Path | None) -> Results:
+        assert path is not None
         history = estimator._read(read_table(path))
         found = estimator.evaluate(history, step=columns.step)
         return _results(found, f"the rows of {path} behind the first {estimator.context_}")

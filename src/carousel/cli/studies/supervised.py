@@ -78,7 +78,8 @@ class SupervisedStudy(Study):
         return found
 
     @classmethod
-    def evaluation(cls, estimator: Any, columns: Any, path: Path) -> Results:
+    def evaluation(cls, estimator: Any, columns: Any, path: Path | None) -> Results:
+        assert path is not None
         return _results(estimator, read_examples(path, columns, estimator), {})
 
 

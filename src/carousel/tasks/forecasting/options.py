@@ -45,6 +45,9 @@ class ForecastParameters(SequenceEstimator, ABC):
         None, "windows drawn in an epoch; None: 2048, or twice those there are where these are few", minimum=1
     )
 
+    validation_fraction: float = parameter(
+        0.1, "share of the series held out to stop early; 0 for none", minimum=0, below=1
+    )
     hidden_size: int = _default("hidden_size", 32)
     max_epochs: int = _default("max_epochs", 20)
     batch_size: int = _default("batch_size", 128)

@@ -1,0 +1,86 @@
+"""Control with the velocities taken away: with memory and without, by policy gradients and by evolution."""
+
+import time
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from carousel import Controller
+from papers.experiment import Parts, Results
+
+Settings = dict[str, Any]
+ARMS = {
+    "ppo": "LSTM, PPO",
+    "evolution": "LSTM, evolution",
+    "memoryless": "no memory, PPO",
+    "full": "all shown, no memory, PPO",
+}
+COLOURS = {"ppo": "#0072b2", "evolution": "#009e73", "memoryless": "#d55e00", "full": "#57606a"}
+
+
+def parts(settings: Settings) -> Parts:
+    """A policy each: of an environment, of an arm, of a seed."""
+    return {
+        f"{name} {arm} seed {seed}": partial(learned, settings, name, arm, seed)
+        for name, environment in settings["environments"].items()
+        for arm in settings["arms"]
+        for seed in range(environment["seeds"])
+    }
+
+
+def learned(settings: Settings, name: str, arm: str, seed: int) -> dict[str, Any]:
+    """Learn, and play episodes that training did not play: the mean return, and the returns in validation by epoch."""
+    environment = settings["environments"][name]
+    began = time.process_time()
+    controller = made(environment, arm, seed).fit(environment["id"])
+    found = controller.evaluate(episodes=settings["episodes"])
+    curve = [-row["validation"] for row in controller.history_]
+    return {"return": found.mean, "curve": curve, "processor_seconds": time.process_time() - began}
+
+
+def made(environment: dict[str, Any], arm: str, seed: int) -> Controller:
+    """The controller of an arm, unfitted."""
+    kind = "evolution" if arm == "evolution" else "ppo"
+    shown = () if arm == "full" else environment["hide"]
+    common = {"random_state": seed, "hide": tuple(shown), "memory": arm in ("ppo", "evolution"), "method": kind}
+    return Controller(**{**environment[kind], **common})
+
+
+def claims(results: Results) -> dict[str, list[float]]:
+    """One list of values, one a seed, for each claim of expected.json."""
+    found: dict[str, list[float]] = {}
+    for part, row in results.items():
+        name, arm, *_ = part.split()
+        found.setdefault(f"{name}_{arm}", []).append(row["return"])
+    return found
+
+
+def draw(results: Results, path: Path) -> None:
+    """The figure: mean return in validation by epoch, over seeds, one panel an environment."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(part.split()[0] for part in results))
+    figure = Figure(figsize=(3.1 * len(names), 3.0), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for panel, name in zip(panels, names, strict=True):
+        for arm, label in ARMS.items():
+            curves = [row["curve"] for part, row in results.items() if part.split()[:2] == [name, arm]]
+            _draw_arm(panel, curves, label, COLOURS[arm])
+        panel.set_title(name, loc="left", fontsize=10, fontweight="bold")
+        panel.set_xlabel("share of training")
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(color="#d0d7de", linewidth=0.6)
+    panels[0].set_ylabel("return")
+    panels[0].legend(fontsize=7, frameon=False)
+    figure.savefig(path, dpi=130, metadata={"Software": None})
+
+
+def _draw_arm(panel: Any, curves: list[list[float]], label: str, colour: str) -> None:
+    """The mean over seeds of one arm, with all between the least and the greatest."""
+    if not curves:
+        return
+    steps = list(zip(*curves, strict=True))
+    x = [(at + 1) / len(steps) for at in range(len(steps))]
+    panel.plot(x, [fmean(step) for step in steps], color=colour, label=label, linewidth=1.4)
+    panel.fill_between(x, [min(step) for step in steps], [max(step) for step in steps], color=colour, alpha=0.12)

@@ -1,0 +1,201 @@
+"""Environments side by side, each begun from a seed of its own; the only file that knows gymnasium."""
+
+import os
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+EXTRA = 'install it with: pip install "carousel-lstm[control]"'
+Rows = NDArray[Any]
+
+
+class Step(NamedTuple):
+    """What one step brought, a row an environment: observations, rewards, and how the episode ended if it did."""
+
+    observations: Rows
+    rewards: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+
+
+class World(ABC):
+    """Environments side by side (lanes). An episode is known by its seed and the actions that were taken in it.
+
+    observation_space, action_space: of one environment. longest: steps after which an episode is cut off (truncated).
+    user: who began the episodes that are under way; who finds somebody else there must begin his own again.
+    """
+
+    observation_space: Any
+    action_space: Any
+
+    def __init__(self, longest: int) -> None:
+        self.longest = longest
+        self.user: object = None
+        self._steps = np.zeros(0, dtype=np.int64)
+
+    @abstractmethod
+    def apart(self) -> "World":
+        """A world of the same kind where nobody else plays, if there can be another; else this one."""
+
+    @property
+    @abstractmethod
+    def most(self) -> int | None:
+        """How many lanes there can be; None for as many as are asked for."""
+
+    @abstractmethod
+    def _reset(self, lanes: NDArray[np.int64], seeds: Sequence[int]) -> Rows:
+        """Begin an episode in each of these lanes; the observations."""
+
+    @abstractmethod
+    def _step(self, lanes: NDArray[np.int64], actions: Rows) -> Step:
+        """One action in each of these lanes."""
+
+    def begin(self, lanes: NDArray[np.int64], seeds: Sequence[int]) -> Rows:
+        """Begin an episode in each of these lanes, each from its seed; the observations."""
+        if len(lanes) and lanes.max() >= len(self._steps):
+            self._steps = np.resize(self._steps, lanes.max() + 1)
+        self._steps[lanes] = 0
+        return self._reset(lanes, seeds)
+
+    def step(self, lanes: NDArray[np.int64], actions: Rows) -> Step:
+        """One action in each of these lanes."""
+        self._steps[lanes] += 1
+        found = self._step(lanes, actions)
+        late = (self._steps[lanes] >= self.longest) & ~found.terminated
+        return found._replace(truncated=found.truncated | late)
+
+
+class MadeWorld(World):
+    """Environments that are made as they are needed, run one after the other."""
+
+    def __init__(self, make: Callable[[], Any], longest: int) -> None:
+        super().__init__(longest)
+        self._make = make
+        self._environments: list[Any] = [make()]
+        self.observation_space = self._environments[0].observation_space
+        self.action_space = self._environments[0].action_space
+
+    def apart(self) -> World:
+        return MadeWorld(self._make, self.longest)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For workers: how environments are made, and none of those that are under way."""
+        return {"make": self._make, "longest": self.longest}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)
+
+    @property
+    def most(self) -> int | None:
+        return None
+
+    def _reset(self, lanes: NDArray[np.int64], seeds: Sequence[int]) -> Rows:
+        while len(self._environments) <= lanes.max(initial=0):
+            self._environments.append(self._make())
+        pairs = zip(lanes.tolist(), seeds, strict=True)
+        return np.stack([np.asarray(self._environments[lane].reset(seed=seed)[0]) for lane, seed in pairs])
+
+    def _step(self, lanes: NDArray[np.int64], actions: Rows) -> Step:
+        pairs = zip(lanes.tolist(), actions, strict=True)
+        found = [self._environments[lane].step(action) for lane, action in pairs]
+        observations, rewards, terminated, truncated, _ = zip(*found, strict=True)
+        return Step(
+            np.stack([np.asarray(one) for one in observations]),
+            np.array(rewards, dtype=np.float64),
+            np.array(terminated, dtype=bool),
+            np.array(truncated, dtype=bool),
+        )
+
+
+class VectorWorld(World):
+    """A vector environment of gymnasium that begins no episode by itself; its lanes may be processes."""
+
+    def __init__(self, environments: Any, longest: int) -> None:
+        super().__init__(longest)
+        mode = environments.metadata.get("autoreset_mode")
+        if getattr(mode, "name", mode) != "DISABLED":
+            raise ValueError(
+                f"the vector environment begins episodes by itself ({mode}), from seeds that nobody knows; make it "
+                "with autoreset_mode=gymnasium.vector.AutoresetMode.DISABLED"
+            )
+        self._environments = environments
+        self.observation_space = environments.single_observation_space
+        self.action_space = environments.single_action_space
+        self._over = np.ones(environments.num_envs, dtype=bool)
+        self._last: Rows | None = None
+
+    def apart(self) -> World:
+        return self
+
+    @property
+    def most(self) -> int | None:
+        return self._environments.num_envs
+
+    def _reset(self, lanes: NDArray[np.int64], seeds: Sequence[int]) -> Rows:
+        chosen, given = np.zeros(len(self._over), dtype=bool), [0] * len(self._over)
+        chosen[lanes] = True
+        for lane, seed in zip(lanes.tolist(), seeds, strict=True):
+            given[lane] = seed
+        if self._last is None:
+            chosen[:] = True
+        self._last, _ = self._environments.reset(seed=given, options={"reset_mask": chosen})
+        self._over[chosen] = False
+        return np.asarray(self._last)[lanes]
+
+    def _step(self, lanes: NDArray[np.int64], actions: Rows) -> Step:
+        """The lanes that were not asked for go on too, by any action: nobody looks at them until they begin anew."""
+        if self._over.any():
+            self._reset(np.flatnonzero(self._over), [0] * int(self._over.sum()))
+        everywhere = np.repeat(actions[:1], len(self._over), axis=0)
+        everywhere[lanes] = actions
+        self._last, rewards, terminated, truncated, _ = self._environments.step(everywhere)
+        self._over = terminated | truncated
+        return Step(np.asarray(self._last)[lanes], rewards[lanes], terminated[lanes], truncated[lanes])
+
+
+def world_of(environment: Any, longest: int) -> World:
+    """The world of an environment: an id that gymnasium knows, a function that makes one, or a vector environment.
+
+    Raises ImportError, with the extra to install, where a package is missing; ValueError for an unknown id; TypeError
+    for anything else.
+    """
+    gymnasium = _gymnasium()
+    if isinstance(environment, gymnasium.vector.VectorEnv):
+        return VectorWorld(environment, longest)
+    if isinstance(environment, str):
+        return MadeWorld(partial(_made, environment), longest)
+    if isinstance(environment, gymnasium.Env) or not callable(environment):
+        raise TypeError(
+            f"environment is {environment!r:.80}; give an id such as 'CartPole-v1', a function that makes one "
+            "(several are needed side by side), or a vector environment"
+        )
+    return MadeWorld(environment, longest)
+
+
+def _gymnasium() -> Any:
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # some environments import pygame, which prints a greeting
+    try:
+        import gymnasium
+    except ImportError:
+        raise ImportError(f"a Controller needs the package gymnasium; {EXTRA}") from None
+    return gymnasium
+
+
+def _made(name: str) -> Any:
+    """An environment by its id, without the checks that slow each step down."""
+    gymnasium = _gymnasium()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Box2D ends the process where this is an error
+            return gymnasium.make(name, disable_env_checker=True)
+    except gymnasium.error.DependencyNotInstalled as error:
+        box2d = 'pip install "carousel-lstm[box2d]"'
+        hint = box2d if "box2d" in str(error).lower() else f"it says: {error}"
+        raise ImportError(f"environment {name!r} needs a package that is not installed; {hint}") from None
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        raise ValueError(f"there is no environment {name!r} ({' '.join(str(error).split())})") from None
