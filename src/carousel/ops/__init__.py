@@ -21,6 +21,7 @@ from carousel.ops.recurrence import layer, recurrence
 from carousel.ops.reference import Reference
 from carousel.ops.shapes import ShapeError
 from carousel.ops.step import step
+from carousel.ops.transducer import Emissions, emissions, lattice, lattice_loss, transducer_loss
 
 PREFERENCE.extend((CPU(), Reference()))
 
@@ -28,6 +29,7 @@ __all__ = [
     "AnyOperands",
     "Backend",
     "Choice",
+    "Emissions",
     "Inputs",
     "LayerOperands",
     "Moment",
@@ -39,12 +41,16 @@ __all__ = [
     "StepOperands",
     "Steps",
     "Weights",
+    "emissions",
     "example",
     "explain",
+    "lattice",
+    "lattice_loss",
     "layer",
     "only",
     "population",
     "recurrence",
     "step",
+    "transducer_loss",
     "zero_state",
 ]

@@ -30,7 +30,8 @@ pytestmark = [
 ]
 
 HERE, KERNELS = Path(__file__).parent, Path(extension.__file__).parent
-SOURCES = [HERE / "arm.cpp", *(KERNELS / f"{name}.cpp" for name in ("target", "online_target", "dispatch", "threads"))]
+PARTS = ("target", "online_target", "transducer_target", "dispatch", "threads")
+SOURCES = [HERE / "arm.cpp", *(KERNELS / f"{name}.cpp" for name in PARTS)]
 FLAGS = [
     "-std=gnu++20", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-fno-math-errno", "-fno-trapping-math",
     "-ffp-contract=fast", "-DCAROUSEL_TARGET=baseline", f"-I{KERNELS}",

@@ -4,6 +4,7 @@
 #include "cells.h"
 #include "online_call.h"
 #include "stream_call.h"
+#include "transducer_call.h"
 
 namespace carousel {
 
@@ -62,6 +63,8 @@ struct Target {
     void (*step_backward[kKinds])(const StepCall&);
     void (*squash[kKinds])(Squash, const void* from, void* to, int64_t count);
     void (*online)(const OnlineCall&);  // doubles
+    void (*emissions[kKinds])(const TransducerCall&);
+    void (*emissions_backward[kKinds])(const TransducerCall&);
 };
 
 }  // namespace carousel
