@@ -44,7 +44,7 @@ def test_sums_are_those_of_all_alignments(blank: int) -> None:
     expected = costs(net, x, 2)
     with torch.no_grad():
         (found,) = TransducerBeam(net, alphabet, beam=10_000, most_per_frame=2).n_best(x, count=10_000)
-    short = {each.labels: each.log_probability for each in found if len(each.labels) <= 2}
+    short: dict[tuple[int, ...], float] = {each.labels: each.log_probability for each in found if len(each.labels) <= 2}
     assert short.keys() == expected.keys()
     for labels, cost in expected.items():
         assert short[labels] == pytest.approx(cost, rel=1e-9)
