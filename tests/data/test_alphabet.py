@@ -38,6 +38,11 @@ def test_one_accent_written_in_two_ways_is_one_symbol() -> None:
     assert Alphabet(("A",), case="upper").spell("a") == ["A"]
 
 
+def test_a_change_of_case_is_normalised_again() -> None:
+    """In capitals the letter's accents stand apart, of which the first has a letter of its own."""
+    assert Alphabet.of(["\u0390"], case="upper").normalize("\u0390") == "\u03aa\u0301"
+
+
 @given(st.text(), st.sampled_from(["keep", "lower", "upper", "fold"]), st.sampled_from(["NFC", "NFD"]), st.booleans())
 def test_the_inverse_of_spelling(text: str, case: str, form: str, last: bool) -> None:
     alphabet = Alphabet.of([text], case=case, form=form)
