@@ -34,9 +34,9 @@ def transcription(effort: Effort, size: Size | None = None) -> Answer:
         "transcription",
         "Transcription",
         f"float32, one thread, {PHONES} phones and the blank. CTC: a training step of {LAYERS} layers of {HIDDEN} "
-        f"cells in both directions on {FEATURES} features at ragged lengths, torch's as a PackedSequence. Transducer: the "
-        "loss and its gradients from the scores at all places, or from the two parts whose sum they are. Beam: frames of "
-        f"random, peaked probabilities, {RATE} a second.",
+        f"cells in both directions on {FEATURES} features at ragged lengths, torch's as a PackedSequence. Transducer: "
+        "the loss and its gradients from the scores at all places, or from the two parts whose sum they are. Beam: "
+        f"frames of random, peaked probabilities, {RATE} a second.",
         rows,
         notes=[] if find_spec(PEER) else [MISSING],
     )
