@@ -172,6 +172,25 @@ def test_what_lies_outside_of_a_sequence_does_not_matter(kind: str) -> None:
         assert spoilt.grad is not None and bool((spoilt.grad[~places] == 0).all())
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["all", "sum"])
+def test_nothing_to_emit(whole: bool, kind: str) -> None:
+    """No labels are so many blanks as there are frames, and no sequences have no losses."""
+    given, none = (scores(2, 4, 1, 3), scores(0, 4, 1, 3)) if whole else (scores(2, 4, 3), scores(0, 4, 3))
+    second = None if whole else torch.zeros(2, 1, 3, dtype=torch.float64)
+    empty = torch.zeros(2, 0, dtype=torch.int64)
+    found = transducer_loss(given, empty, [4, 2], [0, 0], prediction=second)
+    blanks = torch.log_softmax(given, -1).reshape(2, 4, 3)[..., 0]
+    torch.testing.assert_close(found, -torch.stack([blanks[0].sum(), blanks[1, :2].sum()]))
+    second = None if whole else torch.zeros(0, 1, 3, dtype=torch.float64)
+    assert transducer_loss(none, empty[:0], [], [], prediction=second).shape == (0,)
+
+
+def test_half_precision_is_summed_in_single(kind: str) -> None:
+    given = scores(3, 4, 4, 4).to(torch.bfloat16)
+    found = transducer_loss(given, LABELS, FRAMES, COUNTS)
+    torch.testing.assert_close(found, transducer_loss(given.float(), LABELS, FRAMES, COUNTS))
+
+
 def test_transforms_of_torch_see_plain_operations() -> None:
     given = scores(3, 4, 4, 4)
     places = lattice(LABELS, FRAMES, COUNTS)
@@ -202,3 +221,16 @@ def test_refusals(change: dict[str, object], message: str) -> None:
     given: dict[str, object] = {"scores": torch.zeros(3, 4, 4, 4), "labels": LABELS, "frames": FRAMES, "counts": COUNTS}
     with pytest.raises(ShapeError, match=message):
         transducer_loss(**{**given, **change})  # type: ignore[arg-type]
+
+
+def test_torchaudio_agrees() -> None:
+    try:
+        from torchaudio.functional import rnnt_loss  # pyright: ignore[reportMissingImports]
+    except (ImportError, OSError, RuntimeError) as error:
+        pytest.skip(f"torchaudio is not there: {error}")
+    given, labels = scores(2, 4, 4, 5, dtype=torch.float32), torch.tensor([[1, 3, 2], [4, 4, 1]])
+    integers = [each.int() for each in (labels, torch.tensor([4, 3]), torch.tensor([3, 2]))]
+    expected = rnnt_loss(given, *integers, blank=0, clamp=-1, reduction="none")
+    found = transducer_loss(given, labels, [4, 3], [3, 2])
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found.sum(), given), torch.autograd.grad(expected.sum(), given))

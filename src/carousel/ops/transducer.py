@@ -63,9 +63,11 @@ def emissions(scores: Tensor, lattice: Lattice, prediction: Tensor | None = None
         prediction: scores of the prediction network, (batch, positions, symbols), added at each place to those of the
             frame as in Graves 2012. No tensor of all places and symbols is made then.
 
-    Raises ShapeError if sizes disagree or a label is no symbol.
+    Scores in half precision are widened first. Raises ShapeError if sizes disagree or a label is no symbol.
     """
     _check(scores, lattice, prediction)
+    if scores.dtype in (torch.bfloat16, torch.float16):
+        scores, prediction = scores.float(), None if prediction is None else prediction.float()
     run = transducer_reference if compiled.refuses(scores, prediction) else compiled
     return Emissions(*run.emissions(scores, lattice, prediction))
 
@@ -78,7 +80,7 @@ def lattice_loss(emitted: Emissions, lattice: Lattice) -> Tensor:
             f"log-probabilities are {tuple(emitted.blank.shape)} and {tuple(emitted.label.shape)}, labels "
             f"{tuple(lattice.labels.shape)}; give (batch, time, labels + 1), (batch, time, labels), (batch, labels)"
         )
-    if int(lattice.frames.max()) > time:
+    if bool((lattice.frames > time).any()):
         raise ShapeError(f"frames are {lattice.frames.tolist()}, but there are {time} steps")
     run = transducer_reference if compiled.refuses(*emitted) else compiled
     return run.lattice_loss(emitted.blank, emitted.label, lattice)

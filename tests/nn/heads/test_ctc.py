@@ -51,6 +51,13 @@ def test_or_left_out_and_counted() -> None:
     assert none.item() == 0 and none.requires_grad
 
 
+def test_a_batch_without_labels_is_all_blanks() -> None:
+    head, x = CTC(5, 4), torch.randn(6, 2, 5)
+    labels, counts = pad_labels([[], []])
+    log_probs = head(x)
+    torch.testing.assert_close(head.loss(log_probs, labels, [6, 3], counts, "none")[1], -log_probs[:3, 1, 0].sum())
+
+
 @pytest.mark.parametrize("lengths", [[6, 3, 0, 1], [2, 6, 1, 4]])
 def test_no_loss_is_infinite_where_frames_suffice(lengths: list[int]) -> None:
     head, x = CTC(5, 4), torch.randn(6, 4, 5)

@@ -23,7 +23,7 @@ def pad_labels(targets: Sequence[Sequence[int]], device: torch.device | str | No
 
 def frames_needed(labels: Tensor, counts: Tensor) -> Tensor:
     """How many frames CTC needs for each sample, (batch,): one a label, and a blank between equal neighbours."""
-    inside = torch.arange(1, labels.shape[1], device=labels.device) < counts.unsqueeze(1)
+    inside = torch.arange(1, max(1, labels.shape[1]), device=labels.device) < counts.unsqueeze(1)
     return counts + ((labels[:, 1:] == labels[:, :-1]) & inside).sum(1)
 
 
