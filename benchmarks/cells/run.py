@@ -7,7 +7,18 @@ import torch
 
 import carousel
 from benchmarks import machine
-from benchmarks.cells import costs, crowd, fallbacks, jax_peer, memory, population, streaming, vanilla, variants
+from benchmarks.cells import (
+    costs,
+    crowd,
+    fallbacks,
+    jax_peer,
+    memory,
+    population,
+    streaming,
+    transcription,
+    vanilla,
+    variants,
+)
 from benchmarks.cells.records import Answer
 from benchmarks.cells.timing import Effort
 
@@ -25,6 +36,7 @@ QUESTIONS: dict[str, Callable[[Effort], Answer]] = {
     "bfloat16": vanilla.bfloat16,
     "memory": memory.memory,
     "population": population.population,
+    "transcription": transcription.transcription,
     "crowd": crowd.crowd,
     "costs": costs.costs,
 }

@@ -30,7 +30,7 @@ _ROOM_OF = {
     "SequenceRegressor": "tasks",
     "load": "tasks",
 }
-_ROOMS = ("cells", "data", "metrics", "nn", "ops", "report", "tasks", "training")
+_ROOMS = ("cells", "data", "decoding", "metrics", "nn", "ops", "report", "tasks", "training")
 
 __all__ = [
     "LSTM",

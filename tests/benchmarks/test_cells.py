@@ -23,13 +23,14 @@ from benchmarks.cells import (
     run,
     streaming,
     timing,
+    transcription,
     vanilla,
     variants,
 )
 from benchmarks.cells.records import Answer, Figure, Row
 from benchmarks.results import RESULTS
 from benchmarks.results import read_all as read_estimators
-from carousel.ops import only
+from carousel.ops import only, transducer_loss
 from tests.ops.cpu.extension import needs_extension
 
 TINY = timing.Effort(0.0, 2, 2, crowd_seconds=0.0, crowd_tries=1)
@@ -132,6 +133,22 @@ def test_scans_of_jax_compute_the_same() -> None:
     answered(
         jax_peer.scans(TINY, PROBLEMS), 2 * len(PROBLEMS) * len(jax_peer.STEPS), 2 * len(PROBLEMS) * len(jax_peer.STEPS)
     )
+
+
+@needs_extension
+def test_transcription() -> None:
+    asked = transcription.transcription(TINY, (2, 12, 3))
+    peers = sum(len(row.timings) - 2 for row in asked.rows[1:3]) + (len(asked.rows[3].timings) - 1)
+    answered(asked, 4, 4 + peers)
+
+
+def test_a_wrong_transducer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(*given: Tensor, **options: Tensor) -> Tensor:
+        return transducer_loss(*given, **options) / 2  # type: ignore[arg-type]
+
+    monkeypatch.setattr(transcription, "transducer_loss", half)
+    wrong = [row.wrong for row in transcription.transcription(TINY, (2, 12, 3)).rows]
+    assert wrong == [False, True, True, False]
 
 
 @pytest.mark.usefixtures("reference")

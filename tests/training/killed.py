@@ -35,6 +35,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"optimizer": "sgd", "optimizer_options": {"momentum": 0.9}, "accumulate": 4, "schedule": "one_cycle"},
         {"epochs": 5, "seed": 3},
     ),
+    "weight noise": ({"weight_noise": 0.05}, {"epochs": 5}),
     "early stopping": (
         {"optimizer": "rmsprop", "learning_rate": 0.1, "clip_norm": None},
         {"epochs": 30, "patience": 2},

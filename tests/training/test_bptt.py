@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from carousel.data import Batch, SequenceBatches
+from carousel.nn import weight_noise
 from carousel.training import BPTT, DivergenceError, Plan
 from tests.training.problem import Summer, batches, summer, train, weights
 
@@ -153,6 +154,25 @@ def test_frozen_parameters_stay() -> None:
     assert weights(model.readout) != weights(summer().readout)
 
 
+def test_weight_noise_lies_on_the_weights_while_a_batch_is_computed() -> None:
+    """A step of plain descent is by the gradient at the noisy weights, from the weights themselves."""
+    seen: list[Tensor] = []
+    model, twin = summer(dtype=torch.float64), summer(dtype=torch.float64)
+    model.readout.register_forward_hook(lambda *call: seen.append(call[0].weight.detach().clone()))
+    batch = next(batches().epoch(0)).to("cpu", torch.float64)
+    method = BPTT(optimizer="sgd", learning_rate=0.1, clip_norm=None, weight_noise=0.5)
+    method.prepare(model, 1, 1)
+    torch.manual_seed(5)
+    method.update(model, batch)
+    torch.manual_seed(5)
+    with weight_noise(twin.parameters(), 0.5):
+        torch.testing.assert_close(seen[0], twin.readout.weight)
+        twin.loss(twin(batch), batch).backward()
+    for ours, other in zip(model.parameters(), twin.parameters(), strict=True):
+        assert other.grad is not None
+        torch.testing.assert_close(ours, other - 0.1 * other.grad)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -163,6 +183,7 @@ def test_frozen_parameters_stay() -> None:
         ({"warmup": -1}, "warmup is -1; it is a finite number of at least 0"),
         ({"accumulate": 0}, "accumulate is 0; it is a whole number of batches, 1 or more"),
         ({"accumulate": 1.5}, "accumulate is 1.5; it is a whole number of batches, 1 or more"),
+        ({"weight_noise": -0.1}, "weight_noise is -0.1; it is a finite number of at least 0"),
         ({"optimizer": "lion"}, "optimizer is 'lion'; it can be adam, adamw, sgd, rmsprop"),
         ({"precision": "float16"}, "precision is 'float16'; it can be float32, bfloat16"),
         ({"schedule": "plateau"}, "no learning-rate schedule is called 'plateau'"),

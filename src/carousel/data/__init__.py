@@ -1,9 +1,11 @@
 """Data: sequences, batches, windows, tables, files, calendars and the data sets that the package ships."""
 
+from carousel.data.alphabet import Alphabet
 from carousel.data.atomic import atomic_path, write_atomically
 from carousel.data.batches import IGNORED_LABEL, Batch, Batches, IndexedBatches, SequenceBatches
 from carousel.data.calendar import TimeIndex, calendar_features, fill_gaps, find_time, time_index
 from carousel.data.errors import DataError
+from carousel.data.feasibility import Infeasible, check_feasible, frames_needed, infeasible
 from carousel.data.files import read, read_table, write_csv
 from carousel.data.frequency import Frequency, infer_frequency
 from carousel.data.long import from_long, label_of_series, split_series
@@ -17,11 +19,13 @@ from carousel.data.windows import Windows, last_windows
 
 __all__ = [
     "IGNORED_LABEL",
+    "Alphabet",
     "Batch",
     "Batches",
     "DataError",
     "Frequency",
     "IndexedBatches",
+    "Infeasible",
     "Labelled",
     "Panel",
     "SequenceBatches",
@@ -34,9 +38,12 @@ __all__ = [
     "as_table",
     "atomic_path",
     "calendar_features",
+    "check_feasible",
     "fill_gaps",
     "find_time",
+    "frames_needed",
     "from_long",
+    "infeasible",
     "infer_frequency",
     "label_of_series",
     "last_windows",

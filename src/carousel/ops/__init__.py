@@ -21,6 +21,7 @@ from carousel.ops.recurrence import layer, recurrence
 from carousel.ops.reference import Reference
 from carousel.ops.shapes import ShapeError
 from carousel.ops.step import step
+from carousel.ops.transducer import Emissions, emissions, lattice, lattice_loss, transducer_loss
 from carousel.ops.triton import Triton
 
 PREFERENCE.extend((CPU(), Triton(), Reference()))
@@ -29,6 +30,7 @@ __all__ = [
     "AnyOperands",
     "Backend",
     "Choice",
+    "Emissions",
     "Inputs",
     "LayerOperands",
     "Moment",
@@ -40,12 +42,16 @@ __all__ = [
     "StepOperands",
     "Steps",
     "Weights",
+    "emissions",
     "example",
     "explain",
+    "lattice",
+    "lattice_loss",
     "layer",
     "only",
     "population",
     "recurrence",
     "step",
+    "transducer_loss",
     "zero_state",
 ]

@@ -50,7 +50,7 @@ class Descent:
 
     def __post_init__(self) -> None:
         for name, lowest in (("learning_rate", 0.0), ("clip_norm", 0.0), ("weight_decay", None), ("warmup", None)):
-            _check_number(name, getattr(self, name), above=lowest)
+            check_number(name, getattr(self, name), above=lowest)
         for name, choices in (("optimizer", tuple(OPTIMIZERS)), ("precision", PRECISIONS)):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(choices)}")
@@ -143,7 +143,7 @@ def as_float(output: Tensor) -> Tensor:
     return output.float() if output.dtype == torch.bfloat16 else output
 
 
-def _check_number(name: str, value: float | None, *, above: float | None) -> None:
+def check_number(name: str, value: float | None, *, above: float | None) -> None:
     """A finite number above a bound, or at least 0 when there is none; None is for `clip_norm` alone."""
     if value is None and name == "clip_norm":
         return

@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 HERE, KERNELS = Path(__file__).parent, Path(extension.__file__).parent
-NAMES = ("target", "online_target", "population_target", "dispatch", "threads")
+NAMES = ("target", "online_target", "population_target", "transducer_target", "dispatch", "threads")
 SOURCES = [HERE / "arm.cpp", *(KERNELS / f"{name}.cpp" for name in NAMES)]
 FLAGS = [
     "-std=gnu++20", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-fno-math-errno", "-fno-trapping-math",

@@ -25,6 +25,10 @@ ONLINE_STRIDED: tuple[str, ...]
 """Those of them that come as streams: two strides each, of time and net, in numbers."""
 ONLINE_SIZES: tuple[str, ...]
 """What its sizes and options are, in order."""
+TRANSDUCER_POINTERS: tuple[str, ...]
+"""Every tensor that the loss of a transducer takes, in order."""
+TRANSDUCER_SIZES: tuple[str, ...]
+"""What its sizes are, in order."""
 ROWS: list[list[int]]
 """The cells that are compiled as constants; every other one asks while it runs."""
 TARGETS: list[str]
@@ -84,6 +88,15 @@ def online(
     cell: Sequence[int], sizes: Sequence[int], pointers: Sequence[int], strides: Sequence[int], threads: int, /
 ) -> None:
     """All steps of a stream, learning meanwhile; float64."""
+
+def transducer_emissions(kind: int, sizes: Sequence[int], pointers: Sequence[int], threads: int, /) -> None:
+    """The log-probabilities of blank and label at every place, and the logarithm of each place's sum."""
+
+def transducer_emissions_backward(kind: int, sizes: Sequence[int], pointers: Sequence[int], threads: int, /) -> None:
+    """The gradients of the scores, from those of both log-probabilities."""
+
+def transducer_lattice(kind: int, sizes: Sequence[int], pointers: Sequence[int], threads: int, /) -> None:
+    """The loss of each sequence and its gradients, from both log-probabilities at every place."""
 
 def squash(kind: int, squash: int, source: int, to: int, count: int, /) -> None:
     """One squashing function, by its place in `SQUASHES`, of `count` numbers at the address `source`."""

@@ -14,5 +14,6 @@ Row row(const Numbers& from);
 int compiled(const Row& row);  // the place of a row in the table, or -1
 void bind_stream(nb::module_& module);
 void bind_online(nb::module_& module);
+void bind_transducer(nb::module_& module);
 
 }  // namespace carousel

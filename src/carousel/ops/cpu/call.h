@@ -4,6 +4,7 @@
 #include "cells.h"
 #include "online_call.h"
 #include "stream_call.h"
+#include "transducer_call.h"
 
 namespace carousel {
 
@@ -72,6 +73,8 @@ struct Target {
     void (*squash[kKinds])(Squash, const void* from, void* to, int64_t count);
     void (*online)(const OnlineCall&);  // doubles
     void (*population[kKinds])(const PopulationCall&);
+    void (*emissions[kKinds])(const TransducerCall&);
+    void (*emissions_backward[kKinds])(const TransducerCall&);
 };
 
 }  // namespace carousel

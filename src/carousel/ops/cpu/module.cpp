@@ -133,6 +133,7 @@ NB_MODULE(_cpu, module) {
     });
     bind_stream(module);
     bind_online(module);
+    bind_transducer(module);
     module.def("step", [](int kind, const Numbers& cell, const Numbers& sizes, const Numbers& at, int threads) {
         run(chosen().step, kind, step_of(cell, sizes, at, threads));
     });

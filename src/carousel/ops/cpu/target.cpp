@@ -80,6 +80,8 @@ template <class T> void squash_all(Squash kind, const void* from, void* to, int6
 void online(const OnlineCall& call);  // online_target.cpp
 void population_of_floats(const PopulationCall& population);  // population_target.cpp
 void population_of_doubles(const PopulationCall& population);
+template <class T> void emissions(const TransducerCall& call);  // transducer_target.cpp
+template <class T> void emissions_backward(const TransducerCall& call);
 
 #define CAROUSEL_TEXT_(name) #name
 #define CAROUSEL_TEXT(name) CAROUSEL_TEXT_(name)
@@ -87,6 +89,7 @@ extern const Target target;
 const Target target{CAROUSEL_TEXT(CAROUSEL_TARGET), {forward<float>, forward<double>}, {backward<float>, backward<double>},
                     {stream<float>, stream<double>}, {step<float>, step<double>},
                     {step_backward<float>, step_backward<double>}, {squash_all<float>, squash_all<double>}, online,
-                    {population_of_floats, population_of_doubles}};
+                    {population_of_floats, population_of_doubles},
+                    {emissions<float>, emissions<double>}, {emissions_backward<float>, emissions_backward<double>}};
 
 }  // namespace carousel::CAROUSEL_TARGET

@@ -10,25 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics as sk
 
-__all__ = [
-    "accuracy",
-    "balanced_accuracy",
-    "confusion",
-    "coverage",
-    "coverage_by_step",
-    "crps_from_quantiles",
-    "interval_width",
-    "macro_f1",
-    "mae",
-    "mae_by_step",
-    "mase",
-    "pinball",
-    "r2",
-    "rmse",
-    "seasonal_scale",
-    "smape",
-]
-
 Floats = NDArray[np.float64]
 
 

@@ -1,0 +1,165 @@
+"""Transcription: a training step of CTC, the transducer's loss, and prefix beam search."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import carousel
+from benchmarks.cells import cases, timing
+from benchmarks.cells.cases import OURS, TORCH
+from benchmarks.cells.records import Answer, Figure, Row
+from benchmarks.cells.timing import Effort
+from carousel.data import Alphabet
+from carousel.decoding import PrefixBeam
+from carousel.ops import transducer_loss, transducer_reference
+from carousel.ops.transducer import lattice
+
+FEATURES, HIDDEN, LAYERS, PHONES, BEAM, RATE = 40, 128, 3, 51, 100, 100
+PLAIN, AUDIO, PEER = "plain torch", "torchaudio", "pyctcdecode"
+MISSING = f"{PEER} is not installed, so it is not measured."
+PLACES = ("all places", "two parts")
+Size = tuple[int, int, int]
+
+
+def transcription(effort: Effort, size: Size | None = None) -> Answer:
+    """What people do with CTC and transducers, on 51 phones; `size` is sequences, frames and labels."""
+    size = size or ((2, 60, 12) if effort.quick else (8, 200, 40))
+    rows = [_ctc(size, effort), *(_transducer(size, work, effort) for work in PLACES), _beam(5 * size[1], effort)]
+    return Answer(
+        "transcription",
+        "Transcription",
+        f"float32, one thread, {PHONES} phones and the blank. CTC: a training step of {LAYERS} layers of {HIDDEN} "
+        f"cells in both directions on {FEATURES} features at ragged lengths, torch's as a PackedSequence. Transducer: "
+        "the loss and its gradients from the scores at all places, or from the two parts whose sum they are. Beam: "
+        f"frames of random, peaked probabilities, {RATE} a second.",
+        rows,
+        notes=[] if find_spec(PEER) else [MISSING],
+    )
+
+
+def _measured(row: Row, works: Mapping[str, timing.Work], right: str, effort: Effort) -> Row:
+    """The row with timings, if all works agree with the right one."""
+    with timing.threads(1):
+        try:
+            cases.check(works, right, cases.TOLERANCE[torch.float32])
+        except cases.Wrong as error:
+            row.note, row.wrong = f"wrong, and not timed: {error}", True
+            return row
+        row.timings = timing.interleaved(works, effort)
+    return row
+
+
+def _ctc(size: Size, effort: Effort) -> Row:
+    batch, time, longest = size
+    torch.manual_seed(0)
+    ours = carousel.LSTM(FEATURES, HIDDEN, LAYERS, bidirectional=True)
+    theirs = nn.LSTM(FEATURES, HIDDEN, LAYERS, bidirectional=True)
+    theirs.load_state_dict(ours.state_dict())
+    head, x = nn.Linear(2 * HIDDEN, PHONES + 1), torch.randn(time, batch, FEATURES)
+    lengths = torch.linspace(time // 2, time, batch).long()
+    labels = torch.randint(1, PHONES + 1, (batch, longest // 3))
+
+    def packed(given: Tensor) -> Tensor:
+        return pad_packed_sequence(theirs(pack_padded_sequence(given, lengths, enforce_sorted=False))[0])[0]
+
+    def step(run: Callable[[Tensor], Tensor], module: nn.Module) -> list[Tensor]:
+        log_probs = F.log_softmax(head(run(x)), -1)
+        loss = F.ctc_loss(log_probs, labels, lengths, torch.full((batch,), labels.shape[1]), reduction="sum")
+        return [loss, *torch.autograd.grad(loss, list(module.parameters()))]
+
+    row = Row(f"{batch} sequences of {time // 2} to {time} frames", "CTC training step", 1)
+    works: dict[str, timing.Work] = {
+        OURS: lambda: step(lambda given: ours(given, lengths=lengths)[0], ours),
+        TORCH: lambda: step(packed, theirs),
+    }
+    _measured(row, works, TORCH, effort)
+    cases.against(row, TORCH, 2.0)
+    return row
+
+
+def _transducer(size: Size, work: str, effort: Effort) -> Row:
+    batch, time, longest = size
+    torch.manual_seed(0)
+    frames, counts = torch.linspace(time // 2, time, batch).long(), torch.linspace(longest // 2, longest, batch).long()
+    labels, symbols = torch.randint(1, PHONES + 1, (batch, longest)), PHONES + 1
+    if work == "all places":
+        given = [torch.randn(batch, time, longest + 1, symbols, requires_grad=True)]
+    else:
+        given = [torch.randn(batch, each, symbols, requires_grad=True) for each in (time, longest + 1)]
+    places = lattice(labels, frames, counts)
+
+    def ours() -> list[Tensor]:
+        loss = transducer_loss(given[0], labels, frames, counts, prediction=given[1] if given[1:] else None).sum()
+        return [loss, *torch.autograd.grad(loss, given)]
+
+    def plain() -> list[Tensor]:
+        emitted = transducer_reference.emissions(given[0], places, given[1] if given[1:] else None)
+        loss = transducer_reference.lattice_loss(*emitted, places).sum()
+        return [loss, *torch.autograd.grad(loss, given)]
+
+    works: dict[str, timing.Work] = {OURS: ours, PLAIN: plain}
+    if (audio := _torchaudio()) is not None:
+        works[AUDIO] = partial(_audio_step, audio, given, (labels, frames, counts))
+    row = Row(f"{batch} × {time} frames × {longest} labels, {work}", "transducer loss", 1)
+    _measured(row, works, PLAIN, effort)
+    for peer in (PLAIN, AUDIO):
+        if peer in works:
+            cases.against(row, peer)
+    return row
+
+
+def _torchaudio() -> Callable[..., Tensor] | None:
+    """Its loss, where it is installed and can be loaded."""
+    try:
+        from torchaudio.functional import rnnt_loss  # pyright: ignore[reportMissingImports]
+    except (ImportError, OSError, RuntimeError):
+        return None
+    return rnnt_loss
+
+
+def _audio_step(
+    loss: Callable[..., Tensor], given: list[Tensor], lattice: tuple[Tensor, Tensor, Tensor]
+) -> list[Tensor]:
+    scores = given[0].unsqueeze(2) + given[1].unsqueeze(1) if given[1:] else given[0]
+    total = loss(scores, *(each.int() for each in lattice), blank=0, clamp=-1, reduction="sum")
+    return [total, *torch.autograd.grad(total, given)]
+
+
+def _beam(time: int, effort: Effort) -> Row:
+    alphabet = Alphabet(tuple(chr(ord("a") + number) for number in range(PHONES)))
+    log_probs = peaked(time)
+    row = Row(f"{time} frames, beam {BEAM}", "prefix beam search", 1)
+    ours = PrefixBeam(alphabet, BEAM)
+    works: dict[str, timing.Work] = {OURS: lambda: [_labels(ours(log_probs)[0].text)]}
+    if find_spec(PEER):
+        from pyctcdecode import build_ctcdecoder  # pyright: ignore[reportMissingImports]
+
+        theirs, values = build_ctcdecoder(["", *alphabet.symbols]), log_probs.numpy()
+        works[PEER] = lambda: [_labels(theirs.decode(values, beam_width=BEAM))]
+    _measured(row, works, OURS, effort)
+    if row.timings:
+        row.figures.append(Figure("of real time", time / RATE / row.median(OURS), 20.0))
+    if find_spec(PEER):
+        cases.against(row, PEER)
+    return row
+
+
+def peaked(time: int) -> Tensor:
+    """Log-probabilities (time, labels) as networks trained by CTC give them: blanks, and every eight frames a spike
+    with rivals."""
+    torch.manual_seed(0)
+    scores = 1.5 * torch.randn(time, PHONES + 1)
+    scores[:, 0] += 6
+    for start in range(0, time, 8):
+        for label in torch.randint(1, PHONES + 1, (3,)).tolist():
+            scores[start : start + 3, label] += 6 + float(torch.randn(()))
+    return F.log_softmax(scores, -1)
+
+
+def _labels(text: str) -> Tensor:
+    return torch.tensor([ord(each) for each in text], dtype=torch.float64)

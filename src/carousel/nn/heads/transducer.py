@@ -1,0 +1,104 @@
+"""The recurrent transducer: prediction network, joint network and loss."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from carousel.nn.heads.labels import check_reduction, reduce
+from carousel.nn.heads.prediction import Prediction, State
+from carousel.ops.transducer import Emissions, emissions, lattice, lattice_loss
+from carousel.ops.transducer_reference import Lattice
+
+AT_ONCE = 1 << 22
+"""How many numbers of a joint network's layer are computed at once, if nobody says."""
+
+
+class Transducer(nn.Module):
+    """What a transcription network's frames and a prediction network's labels say together (Graves 2012; Graves et
+    al. 2013).
+
+    Args:
+        features: of each frame of the transcription network, such as both directions of an LSTM.
+        prediction: the network over labels, new or trained before by `NextLabel`.
+        hidden: units of the joint network, y = W tanh(W_l l_t + W_p p_u + b) (2013); None adds the scores of both
+            networks, y = W_l l_t + W_p p_u + b (2012), which costs far less.
+        frames_at_once: the joint network is computed for so many frames at a time, and once more on the way back, so
+            that
+            memory holds the layers of those alone; None takes as many as fit into 4 million numbers, 0 all.
+
+    Decoders take it as it is: `predict` and `join`.
+    """
+
+    def __init__(
+        self, features: int, prediction: Prediction, hidden: int | None = None, frames_at_once: int | None = None
+    ) -> None:
+        super().__init__()
+        if frames_at_once is not None and frames_at_once < 0:
+            raise ValueError(f"frames_at_once is {frames_at_once}; give 1 or more, 0 for all, or None")
+        width = prediction.labels if hidden is None else hidden
+        self.prediction, self.frames_at_once = prediction, frames_at_once
+        self.of_frame = nn.Linear(features, width)
+        self.of_labels = nn.Linear(prediction.features, width, bias=False)
+        self.output = None if hidden is None else nn.Linear(hidden, prediction.labels)
+
+    def loss(
+        self,
+        x: Tensor,
+        labels: Tensor,
+        lengths: Tensor | Sequence[int],
+        counts: Tensor | Sequence[int],
+        reduction: str = "mean",
+    ) -> Tensor:
+        """Minus the log-probability of each sample's labels: their mean over samples, their sum, or "none": (samples,).
+
+        Args:
+            x: what the transcription network says, (time, batch, features).
+            labels: (batch, longest), of which the first `counts` (batch,) are meant.
+            lengths: (batch,) frames, each at least 1.
+        """
+        check_reduction(reduction)
+        places = lattice(labels, lengths, counts, self.prediction.blank)
+        frames = self.of_frame(x.transpose(0, 1))
+        said = self.of_labels(self.prediction(places.labels))
+        emit = self._in_pieces if self.output is not None else self._at_once
+        return reduce(lattice_loss(emit(frames, said, places), places), reduction)
+
+    def predict(self, label: Tensor | None, state: State | None) -> tuple[Tensor, State]:
+        """What the prediction network says after one label more, (1, features), and its state; None and None begin."""
+        return self.prediction.step(label, state)
+
+    def join(self, frame: Tensor, prediction: Tensor) -> Tensor:
+        """Log-probabilities (hypotheses, labels) of a frame (features,) and predictions (hypotheses, features)."""
+        return F.log_softmax(self._scores(self.of_frame(frame), self.of_labels(prediction)), dim=-1)
+
+    def _scores(self, frame: Tensor, said: Tensor) -> Tensor:
+        return frame + said if self.output is None else self.output(torch.tanh(frame + said))
+
+    @staticmethod
+    def _at_once(frames: Tensor, said: Tensor, places: Lattice) -> Emissions:
+        """The log-probabilities at all places, of which each has the sum of two scores."""
+        return emissions(frames, places, said)
+
+    def _in_pieces(self, frames: Tensor, said: Tensor, places: Lattice) -> Emissions:
+        """The log-probabilities at all places, some frames at a time."""
+        time = frames.shape[1]
+        step = time if self.frames_at_once == 0 else self.frames_at_once or self._fitting(frames, said)
+        found = []
+        for start in range(0, time, max(1, step)):
+            stop = min(time, start + step)
+            piece = partial(self._piece, places=places.piece(start, stop))
+            again = step < time and torch.is_grad_enabled()
+            run = partial(checkpoint, piece, use_reentrant=False, preserve_rng_state=False) if again else piece
+            found.append(run(frames[:, start:stop], said))
+        return Emissions(*(torch.cat(parts, dim=1) for parts in zip(*found, strict=True)))
+
+    def _piece(self, frames: Tensor, said: Tensor, places: Lattice) -> Emissions:
+        return emissions(self._scores(frames.unsqueeze(2), said.unsqueeze(1)), places)
+
+    def _fitting(self, frames: Tensor, said: Tensor) -> int:
+        a_frame = len(frames) * said.shape[1] * max(said.shape[2], self.prediction.labels)
+        return max(1, AT_ONCE // max(1, a_frame))

@@ -1,0 +1,81 @@
+"""Best path decoding, and keywords in what is read."""
+
+import numpy as np
+import pytest
+import torch
+
+from carousel.data import Alphabet
+from carousel.decoding import DecodingError, KeywordSearch, best_path
+from tests.decoding.oracle import ABC, LAST, Reals, log_probs, paths
+
+
+def spoken(path: str, alphabet: Alphabet, sure: float = 0.9) -> Reals:
+    """Frames in which each letter of the path is as sure as that; "." is the blank."""
+    frames = np.full((len(path), len(alphabet)), (1 - sure) / (len(alphabet) - 1))
+    for frame, letter in zip(frames, path, strict=True):
+        frame[alphabet.blank if letter == "." else alphabet.encode(letter)[0]] = sure
+    return np.log(frames)
+
+
+@pytest.mark.parametrize("alphabet", [ABC, LAST], ids=["first", "last"])
+def test_the_best_path_is_the_best_of_all_paths(alphabet: Alphabet) -> None:
+    frames = log_probs(6, len(alphabet))
+    path, cost = max(paths(frames), key=lambda pair: pair[1])
+    (found,) = best_path(frames, None, alphabet)
+    assert list(found.labels) == alphabet.collapse(path)
+    assert found.log_probability == pytest.approx(cost)
+
+
+def test_repeats_blanks_and_places() -> None:
+    batch = np.stack([spoken("aa.ab.", ABC), spoken("cc....", ABC, 0.8)], axis=1)
+    first, second = best_path(torch.tensor(batch, dtype=torch.float32), torch.tensor([6, 1]), ABC)
+    assert (first.text, second.text) == ("aab", "c")
+    assert [(each.start, each.end) for each in first.symbols] == [(0, 2), (3, 4), (4, 5)]
+    assert second.symbols[0].confidence == pytest.approx(0.8)
+
+
+def test_nothing_is_read_in_no_frames() -> None:
+    (found,) = best_path(np.zeros((0, 4)), None, ABC)
+    assert (found.text, found.log_probability) == ("", 0.0)
+
+
+def test_a_keyword_of_one_label_is_where_its_output_rises() -> None:
+    """The network of Fernández et al. has one output a keyword, and the blank for all else."""
+    words = Alphabet(("ja", "nein"), separator=" ")
+    frames = np.log(np.array([[0.9, 0.05, 0.05], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1], [0.7, 0.2, 0.1], [0.2, 0.2, 0.6]]))
+    (found,) = KeywordSearch(words, ["ja", "nein"])(frames)
+    assert [(each.symbol, each.start, each.end) for each in found] == [("ja", 1, 3), ("nein", 4, 5)]
+    assert [each.confidence for each in found] == [pytest.approx(0.8), pytest.approx(0.6)]
+    (surer,) = KeywordSearch(words, ["ja", "nein"], threshold=0.7)(frames)
+    assert [(each.symbol, each.start, each.end) for each in surer] == [("ja", 2, 3)]
+
+
+def test_a_keyword_of_several_labels_is_a_row_of_spikes() -> None:
+    frames = np.stack([spoken("c.ab..b.a.b.acb..", ABC)], axis=1)
+    (found,) = KeywordSearch(ABC, {"word": "ab"})(frames, [17])
+    assert [(each.start, each.end) for each in found] == [(2, 4), (8, 11)]
+    (near,) = KeywordSearch(ABC, ["ab"], gap=1)(spoken("a..b.a.b", ABC))
+    assert [(each.start, each.end) for each in near] == [(5, 8)]
+
+
+def test_the_surest_of_what_overlaps() -> None:
+    frames = spoken("aba", ABC)
+    frames[2] = np.log([0.1, 0.7, 0.1, 0.1])
+    (found,) = KeywordSearch(ABC, ["aba", "ab"], threshold=0.2)(frames)
+    assert [(each.symbol, each.start, each.end, round(each.confidence, 6)) for each in found] == [
+        ("ab", 0, 2, 0.9), ("aba", 0, 3, 0.7)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"threshold": 1.5}, "threshold is 1.5"),
+        ({"gap": 0}, "gap is 0"),
+        ({"keywords": ["xyz"]}, "'xyz'"),
+        ({"keywords": []}, "empty"),
+    ],
+)
+def test_refusals(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(DecodingError, match=message):
+        KeywordSearch(ABC, **{"keywords": ["ab"], **arguments})  # type: ignore[arg-type]
