@@ -8,6 +8,7 @@ import pytest
 
 from carousel.data import as_sequences
 from carousel.tasks import SequenceLabeler, load
+from carousel.tasks.labelling import _parts
 from tests.tasks.samples import SMALL, ragged, step_labels
 
 
@@ -126,3 +127,8 @@ def test_buckets_pad_less() -> None:
         padded[buckets] = sum(batch.inputs.shape[0] * batch.inputs.shape[1] for batch in batches.epoch(0))
     assert sum(map(len, X)) <= padded[10] < padded[None]
     assert fitted.fit(X, step_labels(X)).score(X, step_labels(X)) > 0.5
+
+
+def test_series_are_answered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carousel.tasks.labelling.PREDICTION_STEPS", 20)
+    assert [part.tolist() for part in _parts(np.array([8, 8, 8, 30, 8]))] == [[0, 1], [2], [3], [4]]

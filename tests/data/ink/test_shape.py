@@ -57,6 +57,11 @@ def test_size_goes(scale: float) -> None:
     np.testing.assert_allclose(found.points, tall.points, atol=1e-6)
 
 
+def test_ends_count_as_turning_points() -> None:
+    found = resized(as_ink([[[0, 0], [1, 1], [2, 0.5]]]))
+    np.testing.assert_allclose(found.points[:, 1], [-1 / 3, 1, 1 / 3])
+
+
 def test_size_by_the_box() -> None:
     found = resized(as_ink([[[2, 3], [4, 13]]]), "box")
     np.testing.assert_allclose(found.box, [[0, 0], [0.2, 1]])
