@@ -133,3 +133,15 @@ def test_epoch_counts_from_zero() -> None:
 
 def test_data_error_is_a_value_error() -> None:
     assert issubclass(DataError, ValueError)
+
+
+def test_steps_without_a_label_are_left_out() -> None:
+    target = [np.array([IGNORED_LABEL, 1, 0]), np.array([2, IGNORED_LABEL])]
+    batch = next(
+        SequenceBatches(
+            [np.ones((3, 1)), np.ones((2, 1))], target, batch_size=2, shuffle=False, step_targets=True
+        ).epoch(0)
+    )
+    assert batch.mask is not None and batch.target is not None
+    assert batch.mask.T.tolist() == [[False, True, True], [True, False, False]]
+    assert batch.target.T.tolist() == [[IGNORED_LABEL, 1, 0], [2, IGNORED_LABEL, IGNORED_LABEL]]

@@ -228,6 +228,14 @@ def test_the_long_size_goes_on_from_the_full_one(toy: Any) -> None:
     assert ran == [0, 1, 2]
 
 
+def test_the_small_size_can_have_a_figure_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = {"ours": 0.9, "tolerance": 0.01, "small_tolerance": 0.05, "small_ours": 0.3}
+    monkeypatch.setattr(claims, "expected", lambda key: {"claims": {"a": claim}})
+    cases = ((0.9, False), (0.3, False), (0.9, True), (0.32, True))
+    held = [claims.verdicts("toy", {"a": [value]}, small=small)[0].holds for value, small in cases]
+    assert held == [True, False, False, True]
+
+
 def test_figures_of_low_confidence_are_not_shown() -> None:
     claim = {"published": 3.5}
     shown = [page._published(claim | {"tag": tag}) for tag in ("V", "M+", "M", "M-")]

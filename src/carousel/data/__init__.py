@@ -1,14 +1,18 @@
-"""Data: sequences, batches, windows, tables, files, calendars and the data sets that the package ships."""
+"""Data: sequences, batches, tables, files, calendars; sound and ink and their features; data sets."""
 
 from carousel.data.alphabet import Alphabet
 from carousel.data.atomic import atomic_path, write_atomically
+from carousel.data.audio import SpeechFrontend
 from carousel.data.batches import IGNORED_LABEL, Batch, Batches, IndexedBatches, SequenceBatches
 from carousel.data.calendar import TimeIndex, calendar_features, fill_gaps, find_time, time_index
 from carousel.data.errors import DataError
 from carousel.data.feasibility import Infeasible, check_feasible, frames_needed, infeasible
 from carousel.data.files import read, read_table, write_csv
 from carousel.data.frequency import Frequency, infer_frequency
+from carousel.data.frontend import Frontend, frontend_from_json
+from carousel.data.ink import InkFrontend
 from carousel.data.long import from_long, label_of_series, split_series
+from carousel.data.normalization import SpeakerNormalization
 from carousel.data.panel import Panel
 from carousel.data.readers.folder import read_folder
 from carousel.data.readers.labelled import Labelled
@@ -24,12 +28,16 @@ __all__ = [
     "Batches",
     "DataError",
     "Frequency",
+    "Frontend",
     "IndexedBatches",
     "Infeasible",
+    "InkFrontend",
     "Labelled",
     "Panel",
     "SequenceBatches",
     "Sequences",
+    "SpeakerNormalization",
+    "SpeechFrontend",
     "StreamBatches",
     "Table",
     "TimeIndex",
@@ -44,6 +52,7 @@ __all__ = [
     "frames_needed",
     "from_long",
     "infeasible",
+    "frontend_from_json",
     "infer_frequency",
     "label_of_series",
     "last_windows",

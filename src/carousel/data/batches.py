@@ -225,10 +225,15 @@ class Padded:
 
 
 def masked_labels(labels: NDArray[Any], real: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
-    """Return labels without NaN, and (time, batch) True where a step is real and has its label."""
-    missing = np.isnan(labels)
+    """Return labels without NaN, and (time, batch) True where a step is real and has its label.
+
+    An integer that is IGNORED_LABEL, and a number that is NaN, is no label.
+    """
+    missing = labels == IGNORED_LABEL if labels.dtype.kind == "i" else np.isnan(labels)
     observed = real & ~(missing if labels.ndim == real.ndim else missing.any(axis=-1))
-    return torch.from_numpy(np.where(missing, 0, labels)), torch.from_numpy(observed)
+    return torch.from_numpy(labels if labels.dtype.kind == "i" else np.where(missing, 0, labels)), torch.from_numpy(
+        observed
+    )
 
 
 def as_target(values: Any, dtype: Any, what: str) -> NDArray[Any]:

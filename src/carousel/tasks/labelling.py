@@ -1,19 +1,20 @@
 """One class for each step of each series."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from carousel.data import Sequences
+from carousel.data import IGNORED_LABEL, SequenceBatches, Sequences
 from carousel.tasks.labels import check_classes, check_labels, check_sorted, class_weights, encode, expected_classes
 from carousel.tasks.network import SequenceNetwork
 from carousel.tasks.objectives import CrossEntropy
 from carousel.tasks.parameters import parameter
 from carousel.tasks.scores import class_scores
-from carousel.tasks.supervised import SupervisedEstimator, check_length
+from carousel.tasks.supervised import PREDICTION_STEPS, SupervisedEstimator, check_length
 from carousel.training import METHODS
 
 
@@ -23,8 +24,15 @@ class SequenceLabeler(SupervisedEstimator):
 
     y is a list of arrays (time,), or an array (series, time) where all series are equally long. Predictions come as
     an array (series, time) for tables and 3-D arrays, and as a list of arrays (time,) for lists.
+
+    With a delay, a network that reads forwards alone sees some steps of what comes after, as in Graves and Schmidhuber
+    2005: it answers for step t when it has read step t + delay.
     """
 
+    delay: int = parameter(0, "steps that are read after a step before it is labelled", minimum=0)
+    buckets: int | None = parameter(
+        None, "batches that are drawn together and sorted by length, so that less is padded", minimum=1
+    )
     class_weight: dict[Any, float] | str | None = parameter(
         None, "weight of each class, or 'balanced'", choices=("balanced",)
     )
@@ -34,12 +42,11 @@ class SequenceLabeler(SupervisedEstimator):
 
     def predict(self, X: Any) -> Any:
         """The most probable class of each step: (series, time), or a list of (time,) arrays for a list of series."""
-        codes = [probabilities.argmax(axis=1) for probabilities in self._probabilities(self._read(X))]
-        return _in_kind(X, [self.classes_.take(own) for own in codes])
+        return _in_kind(X, self._predicted(self._read(X)))
 
     def predict_proba(self, X: Any) -> Any:
         """The probability of each class at each step: (series, time, classes), or a list of (time, classes) arrays."""
-        return _in_kind(X, self._probabilities(self._read(X)))
+        return _in_kind(X, list(self._probabilities(self._read(X))))
 
     def score(self, X: Any, y: Any) -> float:
         """Framewise accuracy: the share of all steps of all series that are labelled correctly."""
@@ -70,18 +77,40 @@ class SequenceLabeler(SupervisedEstimator):
                 f"partial_fit carries the state from call to call, which method={self.method!r} does not; "
                 f"use method={carrying}"
             )
+        if self.delay:
+            raise ValueError(
+                f"partial_fit labels each step as it comes, but delay is {self.delay}; use delay=0, or fit"
+            )
         return self._learn_more(X, y, classes=classes, reset=reset)
 
     def _scores(self, X: Any, y: Any) -> dict[str, float]:
         sequences = self._read(X)
         truth = _step_labels(y)
         _check_steps(truth, sequences)
-        predicted = [self.classes_.take(p.argmax(axis=1)) for p in self._probabilities(sequences)]
-        return class_scores(np.concatenate(truth), np.concatenate(predicted))
+        return class_scores(np.concatenate(truth), np.concatenate(self._predicted(sequences)))
 
-    def _probabilities(self, sequences: Sequences) -> list[NDArray[np.float64]]:
-        padded = [row for output in self._outputs(sequences) for row in output.double().softmax(-1).unbind(1)]
-        return [p[:length].numpy() for p, length in zip(padded, sequences.lengths, strict=True)]
+    def _predicted(self, sequences: Sequences) -> list[NDArray[Any]]:
+        return [self.classes_.take(own.argmax(axis=1)) for own in self._probabilities(sequences)]
+
+    def _probabilities(self, sequences: Sequences) -> Iterator[NDArray[np.float64]]:
+        """The probabilities of each series, some series at a time, so that memory does not grow with their number."""
+        for part in _parts(sequences.lengths):
+            chosen = sequences.take(part)
+            padded = [row for output in self._outputs(chosen) for row in output.double().softmax(-1).unbind(1)]
+            for own, length in zip(padded, chosen.lengths, strict=True):
+                yield own[self.delay : self.delay + length].numpy()
+
+    def _batches(self, scaled: Sequences, target: Any, chosen: NDArray[np.int64], seed: int) -> SequenceBatches:
+        batches = super()._batches(scaled, target, chosen, seed)
+        batches.buckets = self.buckets
+        return batches
+
+    def _scaled(self, sequences: Sequences, dtype: Any) -> Sequences:
+        scaled = super()._scaled(sequences, dtype)
+        return replace(scaled, values=[np.pad(own, ((0, self.delay), (0, 0))) for own in scaled.values])
+
+    def _fit_target(self, target: Any, kept: NDArray[np.int64]) -> Any:
+        return [np.pad(own, (self.delay, 0), constant_values=IGNORED_LABEL) for own in target]
 
     def _read_target(self, y: Any, sequences: Sequences) -> list[NDArray[np.int64]]:
         labels = _step_labels(y)
@@ -108,6 +137,11 @@ class SequenceLabeler(SupervisedEstimator):
     def _check_learned(self) -> None:
         super()._check_learned()
         check_sorted(self.classes_)
+
+
+def _parts(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The series in order, cut into parts of about as many steps as are answered at once."""
+    return np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(np.cumsum(lengths) // PREDICTION_STEPS)) + 1)
 
 
 def _in_kind(X: Any, values: list[NDArray[Any]]) -> Any:

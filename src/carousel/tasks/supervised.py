@@ -18,7 +18,8 @@ from carousel.tasks.parameters import parameter, redefault
 from carousel.tasks.scaler import Scaler
 from carousel.training import Report
 
-PREDICTION_BATCH = 256
+PREDICTION_BATCH, PREDICTION_STEPS = 256, 2**16
+"""Series, and steps with the padded ones, that are answered at once."""
 LEAST_HELD_OUT = 50
 
 
@@ -195,7 +196,8 @@ class SupervisedEstimator(SequenceEstimator):
     def _outputs(self, sequences: Sequences) -> list[Tensor]:
         """The network's outputs batch by batch, in the order of the series."""
         scaled = self._scaled(sequences, np.float64)
-        return self._infer(SequenceBatches(scaled, batch_size=PREDICTION_BATCH, shuffle=False))
+        size = max(1, min(PREDICTION_BATCH, PREDICTION_STEPS // int(scaled.lengths.max())))
+        return self._infer(SequenceBatches(scaled, batch_size=size, shuffle=False))
 
     def _check_learned(self) -> None:
         if self.channels_ < 1 or self.input_scaler_.center.shape != (self.channels_,):

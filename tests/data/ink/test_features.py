@@ -1,0 +1,76 @@
+"""Features of ink: by hand on a small drawing, and the same for different hands."""
+
+import numpy as np
+import pytest
+
+from carousel.data import DataError
+from carousel.data.ink import Ink, InkFrontend, InkVariation, joined
+
+PLAIN = {"skew": False, "slant": False, "size": None, "spacing": None}
+
+
+def test_by_hand() -> None:
+    frontend = InkFrontend(groups=("offset", "lift", "position", "direction", "curvature"), **PLAIN)
+    found = frontend.features([[[0, 0], [2, 0], [2, 3]], [[5, 7]]])
+    expected = [
+        [0, 0, 0, 0, 0, 1, 0, 1, 0],
+        [2, 0, 0, 2, 0, 1, 0, 1, 0],
+        [0, 3, 1, 2, 3, 0, 1, 0, 1],
+        [3, 4, 1, 5, 7, 0.6, 0.8, 0.8, -0.6],
+    ]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert found.dtype == np.float32
+
+
+def test_offsets_add_up_to_places() -> None:
+    strokes = [np.random.default_rng(seed).normal(size=(9, 2)) for seed in range(3)]
+    found = InkFrontend(groups=("offset", "position"), **PLAIN).features(strokes)
+    np.testing.assert_allclose(found[:, :2].cumsum(0) + found[0, 2:], found[:, 2:], atol=1e-5)
+
+
+def test_size_and_place_do_not_matter() -> None:
+    strokes = [np.random.default_rng(seed).normal(size=(20, 2)).cumsum(0) for seed in range(3)]
+    one = InkFrontend().features(strokes)
+    two = InkFrontend().features([50 * stroke - 9 for stroke in strokes])
+    np.testing.assert_allclose(one, two, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"groups": ("smell",)}, "give some of offset"),
+        ({"groups": ()}, "give some of offset"),
+        ({"groups": ("height", "position")}, "a feature twice"),
+        ({"size": "big"}, "'corpus', 'box' or None"),
+        ({"spacing": 0.0}, "a length above 0"),
+    ],
+)
+def test_options_that_are_refused(options: dict, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        InkFrontend(**options)
+
+
+def test_variation_is_another_hand() -> None:
+    square = Ink((np.array([[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]], dtype=float),))
+    drawn = np.stack([InkVariation()(square, np.random.default_rng(seed)).points for seed in range(300)])
+    lean = (drawn[:, 1, 0] - drawn[:, 0, 0]) / (drawn[:, 1, 1] - drawn[:, 0, 1])
+    assert lean.std() == pytest.approx(0.2, rel=0.3)
+    np.testing.assert_allclose(drawn.mean(0), square.points, atol=0.05)
+    np.testing.assert_array_equal(drawn[3], InkVariation()(square, np.random.default_rng(3)).points)
+    still = InkVariation(slant=0, turn=0, stretch=0, waver=0)
+    np.testing.assert_allclose(still(square, np.random.default_rng(0)).points, square.points)
+    with pytest.raises(DataError, match="waver is -1"):
+        InkVariation(waver=-1)
+
+
+def test_signs_stand_one_after_another() -> None:
+    signs = [Ink((np.random.default_rng(seed).uniform(size=(8, 2)),)) for seed in range(5)]
+    line = joined(signs, np.random.default_rng(0), gap=(0.2, 0.4), lift=0)
+    assert len(line.strokes) == 5
+    height = np.ptp(signs[0].points[:, 1])
+    for before, after, sign in zip(line.strokes, line.strokes[1:], signs[1:], strict=False):
+        assert 0.2 <= (after[:, 0].min() - before[:, 0].max()) / height <= 0.4
+        np.testing.assert_allclose(np.diff(after, axis=0), np.diff(sign.points, axis=0), atol=1e-12)
+        assert after[:, 1].min() == pytest.approx(0)
+    with pytest.raises(DataError, match="without signs"):
+        joined([], np.random.default_rng(0))
