@@ -33,8 +33,8 @@ class Evolution(Method, name="evolution"):
     """A search over all weights as one vector: a batch gives one generation, and the loss is what is lowered.
 
     search: "snes", "pgpe", "openai_es", "cma", "ga", "esp" or "cosyne", or an object with `ask()` and `tell(scores)`,
-        whose own options then count (and which has `state()` and `restore()` if there are to be checkpoints). A `tell` that wants two
-        arguments, as that of the package cma, hears what it asked, too.
+        whose own options then count (and which has `state()` and `restore()` if there are to be checkpoints). A `tell`
+        that wants two arguments, as that of the package cma, hears what it asked, too.
     population: networks in a generation; sigma: how far from the weights they lie at the start; bounds: (lowest,
         highest) value of every weight; seed: of the search's own random numbers, None draws it from those of the run.
     search_options: further keywords of the search, such as learning_rate of "openai_es".
