@@ -18,7 +18,7 @@ from carousel.testing import Problem
 LOOP, TORCH_LOOP, VMAP = "carousel, a loop", "nn.LSTM, a loop", "vmap, plain torch"
 CASES = ((64, "100-1-2-8"), (64, "100-8-4-16"), (64, "50-16-4-32"), (64, "50-16-16-64"), (1000, "50-1-2-8"))
 """How many networks, and the shape of each: what evolution and control run, and one that is larger."""
-THREADS = (1, 2)
+THREADS = (1,)
 
 Weights = dict[str, Tensor]
 
