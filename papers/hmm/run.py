@@ -1,0 +1,260 @@
+"""Hidden Markov models and LSTM: what can cross a gap, how long it may be, and where HMMs win."""
+
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carousel.cells import find
+from carousel.data.synthetic.markov import markov_chain
+from carousel.data.synthetic.recall import SYMBOLS as RECALL_SYMBOLS
+from carousel.data.synthetic.recall import recall
+from carousel.data.synthetic.strings import Strings
+from carousel.training import OnlineLearner, OnlineNet
+from papers.experiment import Parts, Results
+from papers.hmm import tasks
+from papers.hmm.models import Model, learned, one_bit_each
+from papers.hmm.nets import Settings, Teller, bits, improve
+
+
+def parts(settings: Settings) -> Parts:
+    """One for each question, size and seed."""
+    found: Parts = {"hand": partial(hand, settings)}
+    for length in settings["lengths"]:
+        found[f"online {length}"] = partial(order_online, settings, length)
+    for seed in range(settings["seeds"]):
+        for width in settings["widths"]:
+            found[f"recall {width} {seed}"] = partial(capacity, settings, width, seed)
+        for length in settings["lengths"]:
+            found[f"order {length} {seed}"] = partial(order, settings, length, seed)
+        found[f"markov {seed}"] = partial(markov, settings, seed)
+    return found
+
+
+def hand(settings: Settings) -> dict[str, Any]:
+    """Models wired by hand: one bit of many, and the order at every length."""
+    width, gap = settings["hand_width"], settings["gap"]
+    generator = torch.Generator().manual_seed(0)
+    strings = recall(torch.randint(2, (settings["test"], width), generator=generator), gap)
+    one = recalled(one_bit_each(width, gap), whole(strings), width)
+    orders = [
+        tasks.right(tasks.by_hand(length), tasks.order(settings["test"] // 4, length, generator))
+        for length in settings["lengths"]
+    ]
+    return {**one, "order": orders}
+
+
+def capacity(settings: Settings, width: int, seed: int) -> dict[str, Any]:
+    """As many bits as `width` over a gap: HMMs of several sizes, and an LSTM."""
+    generator = torch.Generator().manual_seed(seed)
+    gap, how = settings["gap"], settings["recall"]
+    drawn = recall(torch.randint(2, (how["strings"], width), generator=generator), gap)
+    test = recall(torch.randint(2, (settings["test"], width), generator=generator), gap)
+    found: dict[str, Any] = {}
+    for states in how["states"]:
+        model = learned(list(whole(drawn)), states, RECALL_SYMBOLS, seed=seed, iterations=how["iterations"])
+        found[str(states)] = recalled(model, whole(test), width)
+    net = Teller(RECALL_SYMBOLS, how["hidden"], RECALL_SYMBOLS, seed=seed, forget_bias=how["forget_bias"])
+
+    def batch() -> tuple[Tensor, Tensor, Tensor]:
+        given = recall(torch.randint(2, (how["batch"], width), generator=generator), gap)
+        return batched(given)
+
+    improve(net, batch, how)
+    with torch.no_grad():
+        symbols, wanted = test.rows(test.inputs), test.rows(test.targets).argmax(2)
+        missing = bits(net, symbols, wanted)[-width:]
+        hits = net(symbols)[-width:, :, :2].argmax(2) == wanted[-width:]
+    found["lstm"] = {"missing": missing.sum(0).mean().item(), "right": hits.double().mean().item()}
+    found["lstm"]["whole"] = torch.exp2(-missing.sum(0)).mean().item()
+    return found
+
+
+def batched(strings: Strings) -> tuple[Tensor, Tensor, Tensor]:
+    """Symbols, wanted answers and where they count, each (time, strings)."""
+    symbols, wanted = strings.rows(strings.inputs), strings.rows(strings.targets).argmax(2)
+    return symbols, wanted, strings.rows(strings.observed)
+
+
+def whole(strings: Strings) -> Any:
+    """Strings of recall with their last symbol: int64 (strings, time)."""
+    symbols, following = strings.rows(strings.inputs), strings.rows(strings.targets).argmax(2)
+    return torch.cat([symbols, following[-1:]]).T.numpy()
+
+
+def recalled(model: Model, strings: Any, width: int) -> dict[str, float]:
+    """Bits missing to tell the recalled ones, the probability of all of them, and the share rightly guessed."""
+    missing = model.bits(strings)[:, -width:].sum(1)
+    guessed = model.foretold(strings)[:, -width:, :2].argmax(2)
+    right = float((guessed == strings[:, -width:]).mean())
+    return {"missing": float(missing.mean()), "whole": float(np.exp2(-missing).mean()), "right": right}
+
+
+def order(settings: Settings, length: int, seed: int) -> dict[str, Any]:
+    """Temporal order over a length: the shares that an HMM by Baum-Welch and an Elman net get right."""
+    generator = torch.Generator().manual_seed(seed)
+    how, test = settings["order"], tasks.order(settings["test"] // 2, length, torch.Generator().manual_seed(99))
+    drawn = tasks.with_class(tasks.order(how["strings"], length, generator))
+    symbols = tasks.SYMBOLS + tasks.CLASSES
+    model = learned(drawn, how["states"], symbols, seed=seed, iterations=how["iterations"], restarts=how["restarts"])
+    found = {"hmm": tasks.right(model, test)}
+    return found | ({"elman": order_elman(settings, length, seed)} if length in elman_lengths(settings) else {})
+
+
+def elman_lengths(settings: Settings) -> list[int]:
+    """The lengths that an Elman net is tried on."""
+    return settings["lengths"][: settings["order"]["elman"]]
+
+
+def order_elman(settings: Settings, length: int, seed: int) -> float:
+    """The share that an Elman net gets right."""
+    how, test = settings["order"], tasks.order(settings["test"] // 2, length, torch.Generator().manual_seed(99))
+    net, generator = Teller(tasks.SYMBOLS, how["hidden"], tasks.CLASSES, seed=seed, elman=True), torch.Generator()
+    generator.manual_seed(500 + seed)
+    improve(net, lambda: batched(tasks.order(how["batch"], length, generator)), how)
+    symbols, wanted, counts = batched(test)
+    with torch.no_grad():
+        guessed = net(symbols).argmax(2)
+    return (guessed == wanted).T[counts.T].double().mean().item()
+
+
+def order_online(settings: Settings, length: int) -> dict[str, Any]:
+    """The same by LSTM, as in 1997: eight nets at once, and the share that each gets right."""
+    how, generator = settings["online"], torch.Generator().manual_seed(length)
+    cell = find("lstm1997").with_options(block=2)
+    net = OnlineNet(cell, tasks.SYMBOLS, 4, tasks.CLASSES, gates_recur=True)
+    nets = OnlineLearner(net=net, nets=how["nets"], learning_rate=how["learning_rate"], spread=how["spread"])
+    nets.set_bias("input", how["input_biases"])
+    test = tasks.order(settings["test"] // 2, length, torch.Generator().manual_seed(99))
+    shares, seen = [0.0] * how["nets"], 0
+    while seen < how["strings"] and min(shares) < 1:
+        given = tasks.order(how["chunk"], length, generator)
+        nets.learn(given.inputs, given.targets, begins=given.begins, observed=given.ends)
+        seen += how["chunk"]
+        guessed = nets.predict(test.inputs, begins=test.begins)[test.last].argmax(2)
+        shares = (guessed == tasks.classes(test).unsqueeze(1)).double().mean(0).tolist()
+    return {"lstm": shares, "strings": seen}
+
+
+def markov(settings: Settings, seed: int) -> dict[str, Any]:
+    """A source of order one: bits a symbol above its own, of an HMM, of pairs counted, and of an LSTM."""
+    how, generator = settings["markov"], torch.Generator().manual_seed(seed)
+    symbols = how["symbols"]
+    weights = -torch.log(torch.rand(symbols, symbols, dtype=torch.float64, generator=generator))
+    moves = weights**2 / (weights**2).sum(1, keepdim=True)
+    train, valid, test = (markov_chain(moves, length, generator) for length in how["lengths"])
+    seen = np.full((symbols, symbols), (1 - how["seen"]) / (symbols - 1))
+    np.fill_diagonal(seen, how["seen"])
+    begin = Model(np.full(symbols, 1 / symbols), np.full((symbols, symbols), 1 / symbols), seen)
+    given = [train.numpy()]
+    told = {
+        "hmm": learned(given, symbols, symbols, seed=seed, iterations=how["iterations"], begin=begin),
+        "hmm_blind": learned(
+            given, symbols, symbols, seed=seed, iterations=how["iterations"], restarts=how["restarts"]
+        ),
+    }
+    true = -torch.log2(moves[test[:-1], test[1:]]).mean().item()
+    found = {name: float(model.bits(test.numpy()[None])[0, 1:].mean()) - true for name, model in told.items()}
+    pairs = torch.zeros(symbols, symbols, dtype=torch.float64)
+    pairs.index_put_((train[:-1], train[1:]), torch.ones(len(train) - 1, dtype=torch.float64), accumulate=True)
+    counted = (pairs + 0.5) / (pairs + 0.5).sum(1, keepdim=True)
+    found["pairs"] = -torch.log2(counted[test[:-1], test[1:]]).mean().item() - true
+    return {**found, "lstm": by_lstm(how, seed, train, valid, test) - true}
+
+
+def by_lstm(how: Settings, seed: int, train: Tensor, valid: Tensor, test: Tensor) -> float:
+    """Bits a symbol of an LSTM, as it was when it told the validation symbols best."""
+    net = Teller(how["symbols"], how["hidden"], how["symbols"], seed=seed)
+    rows = train[: len(train) // how["steps"] * how["steps"]].view(-1, how["steps"]).T
+    counts = torch.ones(len(rows) - 1, rows.shape[1], dtype=torch.bool)
+    best = found = float("inf")
+    adam = torch.optim.Adam(net.parameters(), lr=how["rate"])
+    for _ in range(how["looks"]):
+        improve(net, lambda: (rows[:-1], rows[1:], counts), how, adam)
+        with torch.no_grad():
+            now = bits(net, valid[:-1, None], valid[1:, None]).mean().item()
+            if now < best:
+                best, found = now, bits(net, test[:-1, None], test[1:, None]).mean().item()
+    return found
+
+
+def claims(results: Results) -> dict[str, list[float]]:
+    """What each question comes to, a value a seed."""
+    by_hand, recalls = results["hand"], _rows(results, "recall")
+    widest, most = max(recalls), max(int(name) for name in next(iter(recalls.values()))[0] if name != "lstm")
+    found = {
+        "bound": [float(share <= states / 2**width) for states, width, share in _shares(recalls)],
+        "hand_right": [by_hand["right"]],
+        "hand_whole": [by_hand["whole"]],
+        "recall_hmm_missing": [row[str(most)]["missing"] for row in recalls[widest]],
+        "recall_hmm_right": [row[str(most)]["right"] for row in recalls[widest]],
+        "recall_lstm_missing": [row["lstm"]["missing"] for row in recalls[widest]],
+        "recall_lstm_right": [row["lstm"]["right"] for row in recalls[widest]],
+        "order_hand": by_hand["order"],
+    }
+    orders = sorted(_rows(results, "order").items())
+    for place, (length, rows) in zip(("short", "long"), orders, strict=True):
+        for way in rows[0]:
+            found[f"order_{way}_{place}"] = [row[way] for row in rows]
+        found[f"order_lstm_{place}"] = results[f"online {length}"]["lstm"]
+    sources = [row for part, row in results.items() if part.startswith("markov")]
+    for way in ("hmm", "hmm_blind", "pairs", "lstm"):
+        found[f"markov_{way}"] = [row[way] for row in sources]
+    found["markov_hmm_wins"] = [float(row["hmm"] <= row["lstm"]) for row in sources]
+    return found
+
+
+def _rows(results: Results, name: str) -> dict[int, list[dict[str, Any]]]:
+    """The results of one question by its size."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for part, row in results.items():
+        if part.startswith(f"{name} "):
+            found.setdefault(int(part.split()[1]), []).append(row)
+    return found
+
+
+def _shares(recalls: dict[int, list[dict[str, Any]]]) -> list[tuple[int, int, float]]:
+    """States, bits and the mean probability of all bits, of each HMM."""
+    return [
+        (int(name), width, own["whole"])
+        for width, rows in recalls.items()
+        for row in rows
+        for name, own in row.items()
+        if name != "lstm"
+    ]
+
+
+def draw(results: Results, path: Path) -> None:
+    """The figure: bits that are missing by bits to be stored, and the share of orders told by length."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    recalls = sorted(_rows(results, "recall").items())
+    for name, color in zip(recalls[0][1][0], ("#9ecae1", "#08519c", "#d55e00"), strict=True):
+        missing = [fmean(row[name]["missing"] for row in rows) for _, rows in recalls]
+        label = "LSTM" if name == "lstm" else f"HMM, {name} states"
+        left.plot([width for width, _ in recalls], missing, "-o", color=color, markersize=4, label=label)
+        if name != "lstm":
+            bound = [max(0.0, width - np.log2(int(name))) for width, _ in recalls]
+            left.plot([width for width, _ in recalls], bound, color=color, linestyle=(0, (3, 2)), linewidth=1)
+    left.set(xlabel="bits stored; dashed: the least that an HMM can miss")
+    left.set_title("Bits missing at recall", loc="left", fontsize=10, fontweight="bold")
+    orders = sorted(_rows(results, "order").items())
+    for way, color in (("hmm", "#4292c6"), ("elman", "#57606a"), ("lstm", "#d55e00")):
+        shares = {length: [row[way] for row in rows if way in row] for length, rows in orders}
+        if way == "lstm":
+            shares = {length: results[f"online {length}"]["lstm"] for length, _ in orders}
+        means = {length: fmean(share) for length, share in shares.items() if share}
+        right.semilogx(list(means), list(means.values()), "-o", color=color, markersize=4, label=way)
+    right.set(xlabel="length of the strings", ylim=(0, 1.05))
+    right.set_title("Temporal order: share told rightly", loc="left", fontsize=10, fontweight="bold")
+    for panel in (left, right):
+        panel.legend(frameon=False, fontsize=8)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(color="#d0d7de", linewidth=0.6)
+    figure.savefig(path, dpi=130, metadata={"Software": None})
