@@ -221,7 +221,7 @@ def draw(results: Results, path: Path) -> None:
                 at, values = zip(*[(x + (number - 1.5) * step, value) for x, value in points], strict=True)
                 panel.plot(at, values, "o", color=colour, markersize=4, alpha=0.6, label=label)
     left.set(yscale="log", xlabel="sines", ylabel="NRMSE of the free run", xticks=[2, 3, 4, 5])
-    right.set(xlabel="largest n in training", ylabel="accepted up to n", yscale="symlog", xticks=[10, 20, 30, 40])
+    right.set(xlabel="largest n in training", ylabel="accepted up to n", yscale="symlog", xticks=[10, 20])
     for panel in (left, right):
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color="#d0d7de", linewidth=0.6)
