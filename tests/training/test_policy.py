@@ -60,8 +60,9 @@ def test_values_count_on_what_a_cut_took_away(cut_off: bool, worth: float) -> No
     torch.testing.assert_close(values, torch.full_like(values, worth), atol=0.05, rtol=0)
 
 
-@pytest.mark.parametrize("method", [PPO(learning_rate=0.02), REINFORCE(learning_rate=0.03)], ids=lambda own: own.name)
-def test_a_policy_remembers_the_sign(method: Any) -> None:
+@pytest.mark.parametrize(("name", "rate"), [("ppo", 0.02), ("reinforce", 0.03)])
+def test_a_policy_remembers_the_sign(name: str, rate: float) -> None:
+    method = method_named(name, learning_rate=rate)
     acting = network(Corridor)
     *_, last = fit(acting, Turns(16, 16, 40, 0), method, Plan(epochs=2), validation=Turns(32, 0, 1, 1))
     assert last.best == -1
