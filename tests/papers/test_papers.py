@@ -231,8 +231,8 @@ def test_the_long_size_goes_on_from_the_full_one(toy: Any) -> None:
 def test_the_small_size_can_have_a_figure_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     claim = {"ours": 0.9, "tolerance": 0.01, "small_tolerance": 0.05, "small_ours": 0.3}
     monkeypatch.setattr(claims, "expected", lambda key: {"claims": {"a": claim}})
-    cases = ((0.9, False), (0.3, False), (0.9, True), (0.32, True))
-    held = [claims.verdicts("toy", {"a": [value]}, small=small)[0].holds for value, small in cases]
+    cases = ((0.9, "full"), (0.3, "full"), (0.9, "small"), (0.32, "small"))
+    held = [claims.verdicts("toy", {"a": [value]}, size=size)[0].holds for value, size in cases]
     assert held == [True, False, False, True]
 
 
