@@ -110,12 +110,20 @@ def test_series_are_scaled_by_their_name_not_by_their_place() -> None:
     np.testing.assert_allclose(both.median, swapped.median[::-1], rtol=1e-9)
 
 
-@pytest.mark.parametrize("method", METHODS)
+ACTING = ("ppo", "reinforce")
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in ACTING])
 def test_every_method_trains_it(method: str) -> None:
-    options: dict[str, Any] = (
-        {"hidden_size": 2, "windows_per_epoch": 32, "quantiles": (0.5,)} if method == "dekf" else {}
-    )
+    median = {"hidden_size": 2, "windows_per_epoch": 32, "quantiles": (0.5,)}
+    options: dict[str, Any] = median if method in ("dekf", "evolino") else {}
     assert np.isfinite(quick(**{"method": method, "max_epochs": 1, **options}).fit(wave()).predict()).all()
+
+
+@pytest.mark.parametrize("method", ACTING)
+def test_a_method_that_acts_is_refused(method: str) -> None:
+    with pytest.raises(TypeError, match=r"cannot learn by policy gradients.* Controller has"):
+        quick(method=method).fit(wave())
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:

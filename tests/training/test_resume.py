@@ -42,7 +42,7 @@ def test_killed_runs_end_with_the_same_bits(folder: Path, kills: dict[str, list[
 
 def test_all_runs_were_killed_and_every_method_was_among_them(kills: dict[str, list[int]]) -> None:
     assert {f"method {name}" for name in METHODS} <= set(kills)
-    assert sum(len(times) for case, times in kills.items() if not case.startswith("method ")) == 40
+    assert sum(len(times) for case, times in kills.items() if not case.startswith("method ")) == 45
     assert all(times and all(times) for times in kills.values())
 
 

@@ -247,7 +247,7 @@ def test_who_heeds_it_is_explained() -> None:
         "runs; while training it keeps a state every 10 steps and computes the rest again"
     )
     wide = replace(given, gates=given.gates.half())
-    assert explain(cell, every(7, wide))[1].reason == (
+    assert explain(cell, every(7, wide))[-1].reason == (
         "runs, and keeps every step: recompute is for the compiled loops"
     )
     assert explain(cell, given)[0].reason == "runs"

@@ -104,7 +104,7 @@ private:
 
     // One number of each network.
     Vec<T> gather(void* Call::*tensor, size_t at) const {
-        Vec<T> numbers;
+        Vec<T> numbers{};
         for (int lane = 0; lane < kWidth; ++lane) numbers[lane] = static_cast<const T*>(each[lane].*tensor)[at];
         return numbers;
     }
