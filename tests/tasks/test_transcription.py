@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 
-from carousel.data import Alphabet, DataError, InkFrontend, SpeechFrontend
+from carousel.data import Alphabet, DataError, InkFrontend, SpeechFrontend, as_sequences
 from carousel.data.audio import AudioWarning, read_audio
 from carousel.decoding import NGram
 from carousel.metrics import edit_distance
@@ -165,6 +165,17 @@ def test_signals_that_cannot_be_read_are_listed(listener: Transcriber, tmp_path:
     assert "sample 2: the signal lasts" in str(caught.value)
     with pytest.raises(DataError, match="X is empty"):
         listener.predict([])
+
+
+def test_features_are_taken_in_place_of_signals(listener: Transcriber, learned: Transcriber) -> None:
+    X = tones(["ab", "b"])
+    made = Transcriber(frontend="speech", frontend_options=SPEECH).features(X)
+    assert made.features == SpeechFrontend(**SPEECH).names
+    assert listener.transcribe(made) == listener.transcribe(X)
+    with pytest.raises(DataError, match="other features than those of the front end"):
+        listener.predict(as_sequences(X))
+    with pytest.raises(ValueError, match="there is no front end"):
+        learned.features(X)
 
 
 def test_ink_has_a_front_end_too() -> None:

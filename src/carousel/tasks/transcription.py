@@ -76,6 +76,17 @@ class Transcriber(SupervisedEstimator):
         frontend = self._frontend()
         return [transcription(found[0], frontend) for found in self._read_off(X, 1)]
 
+    def features(self, X: Any) -> Sequences:
+        """The features that the front end makes of signals, which all other methods take in place of them.
+
+        Needs no fitting. Raises ValueError where there is no front end, DataError that lists the signals that have
+        none.
+        """
+        frontend = self._frontend()
+        if frontend is None:
+            raise ValueError("there is no front end: X are features already; name one by frontend=")
+        return features_of(X, frontend)
+
     def log_probabilities(self, X: Any) -> list[NDArray[np.float64]]:
         """What the network says at each frame: a list of (time, labels), natural logarithms, for decoders of your
         own."""
@@ -88,7 +99,12 @@ class Transcriber(SupervisedEstimator):
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """The rates of `error_rates`, and "exact": the share of samples without an error."""
         check_is_fitted(self)
-        truths, found = texts_of(y), self.predict(X)
+        return self.compare(y, self.predict(X))
+
+    def compare(self, y: Any, found: list[str]) -> dict[str, float]:
+        """The figures of `evaluate` for texts that were found in another way."""
+        check_is_fitted(self)
+        truths = texts_of(y)
         check_length(truths, len(found))
         rates = {name: own.rate for name, own in self._rates(truths, found).items()}
         right = [normalized(text, self.alphabet_) == own for text, own in zip(truths, found, strict=True)]

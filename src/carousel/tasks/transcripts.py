@@ -80,12 +80,14 @@ def frontend_named(given: Frontend | str | None, options: dict[str, Any] | None)
 
 
 def features_of(X: Any, frontend: Frontend | None) -> Any:
-    """The features of signals; X itself where there is no front end.
+    """The features of signals; X itself where there is no front end, or where it is features already.
 
     Raises DataError that lists all signals that have none, by file or number; FileNotFoundError.
     """
     if frontend is None:
         return X
+    if isinstance(X, Sequences):
+        return _checked(X, frontend)
     values, names, refused = [], [], []
     for place, signal in enumerate(X):
         try:
@@ -100,6 +102,15 @@ def features_of(X: Any, frontend: Frontend | None) -> Any:
     if not values:
         raise DataError("X is empty: found 0 sample(s) while a minimum of 1 is required")
     return Sequences(values, frontend.names, tuple(names))
+
+
+def _checked(found: Sequences, frontend: Frontend) -> Sequences:
+    if found.features != frontend.names:
+        raise DataError(
+            f"X are Sequences of other features than those of the front end of kind {frontend.kind!r}; give signals, "
+            "or what `features` makes of them"
+        )
+    return found
 
 
 def _features(signal: Any, place: int, frontend: Frontend) -> tuple[str, Any]:
