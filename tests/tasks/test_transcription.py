@@ -354,6 +354,9 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
         continue
     for one, other in zip(whole.log_probabilities(X), stopped.log_probabilities(X), strict=True):
         np.testing.assert_array_equal(one, other)
+    assert Transcriber(**SMALL).fit(X, y).history_[-1]["loss"] != whole.history_[-1]["loss"], (
+        "buckets draw other batches"
+    )
 
 
 @pytest.mark.parametrize(
