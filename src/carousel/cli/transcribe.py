@@ -8,7 +8,7 @@ import typer
 
 from carousel.cli.console import say, write_json
 from carousel.cli.errors import UsageError
-from carousel.cli.options import Debug, Json, Quiet, Run
+from carousel.cli.options import Debug, Json, Run
 
 Files = Annotated[
     list[Path],
@@ -30,7 +30,6 @@ def transcribe(
         Path | None, typer.Option(help="ARPA file of symbols; needs a beam.", show_default=False)
     ] = None,
     json: Json = False,
-    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Write down what sound files say, by the model of a run."""
@@ -41,7 +40,7 @@ def transcribe(
     _decode_by(estimator, beam, language_model)
     found = estimator.transcribe(read_files(files, estimator))
     if srt is not None:
-        _write_subtitles(srt, files, found, quiet)
+        _write_subtitles(srt, files, found)
     if json:
         listed = [{"file": str(file), **asdict(own)} for file, own in zip(files, found, strict=True)]
         write_json({"run": str(run), "transcriptions": listed})
@@ -61,7 +60,7 @@ def _decode_by(estimator: Any, beam: int | None, language_model: Path | None) ->
         estimator.set_params(language_model=str(language_model))
 
 
-def _write_subtitles(folder: Path, files: list[Path], found: list[Any], quiet: bool) -> None:
+def _write_subtitles(folder: Path, files: list[Path], found: list[Any]) -> None:
     from carousel.cli.subtitles import subtitles
     from carousel.data import write_atomically
 
@@ -73,4 +72,4 @@ def _write_subtitles(folder: Path, files: list[Path], found: list[Any], quiet: b
     folder.mkdir(parents=True, exist_ok=True)
     for name, own in zip(names, found, strict=True):
         write_atomically(folder / name, subtitles(own).encode())
-        say(f"subtitles  {folder / name}", quiet)
+        say(f"subtitles  {folder / name}")
