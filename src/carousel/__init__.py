@@ -7,7 +7,15 @@ if TYPE_CHECKING:
     from carousel.cells import Cell, Complement, Gate, Open, citation, equations
     from carousel.data import Sequences, as_sequences, from_long
     from carousel.nn import LSTM, LSTMCell
-    from carousel.tasks import Controller, Forecaster, SequenceClassifier, SequenceLabeler, SequenceRegressor, load
+    from carousel.tasks import (
+        Controller,
+        Forecaster,
+        SequenceClassifier,
+        SequenceLabeler,
+        SequenceRegressor,
+        Transcriber,
+        load,
+    )
 
     __version__: str
 
@@ -28,6 +36,7 @@ _ROOM_OF = {
     "SequenceClassifier": "tasks",
     "SequenceLabeler": "tasks",
     "SequenceRegressor": "tasks",
+    "Transcriber": "tasks",
     "load": "tasks",
 }
 _ROOMS = ("cells", "data", "decoding", "metrics", "nn", "ops", "report", "tasks", "training")
@@ -45,6 +54,7 @@ __all__ = [
     "SequenceLabeler",
     "SequenceRegressor",
     "Sequences",
+    "Transcriber",
     "__version__",
     "as_sequences",
     "citation",

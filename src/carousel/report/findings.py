@@ -10,7 +10,7 @@ from carousel.report.records import Number, Record, Row, Setting, dumps, loads
 
 FORMAT = 1
 Numbers = Row[Number]
-Task = Literal["forecast", "classify", "regress", "label", "control"]
+Task = Literal["forecast", "classify", "regress", "label", "transcribe", "control"]
 
 
 def _same_length(what: str, **columns: Row[Any] | None) -> None:

@@ -9,6 +9,8 @@ from carousel.tasks.labelling import SequenceLabeler
 from carousel.tasks.persistence import ModelFileError, load, save
 from carousel.tasks.registry import ESTIMATORS, TASKS
 from carousel.tasks.regression import SequenceRegressor
+from carousel.tasks.transcription import Transcriber
+from carousel.tasks.transcripts import TimedSymbol, Transcription
 
 __all__ = [
     "ESTIMATORS",
@@ -24,6 +26,9 @@ __all__ = [
     "SequenceEstimator",
     "SequenceLabeler",
     "SequenceRegressor",
+    "TimedSymbol",
+    "Transcriber",
+    "Transcription",
     "baseline_scores",
     "load",
     "save",

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from carousel.cells import Cell, CellError, Complement, Gate, Open
+from carousel.data import Alphabet, Frontend, frontend_from_json
+from carousel.decoding import NGram
 from carousel.tasks.scaler import Scaler
 
 _CELL_PARTS: dict[str, type] = {"Cell": Cell, "Gate": Gate, "Open": Open, "Complement": Complement}
@@ -26,6 +28,10 @@ def to_json(value: Any, name: str) -> Any:
         return _array_to_json(value, name)
     if isinstance(value, Scaler):
         return {"$scaler": [value.center.tolist(), value.spread.tolist()]}
+    if isinstance(value, Alphabet | Frontend):
+        return {"$alphabet" if isinstance(value, Alphabet) else "$frontend": value.to_json()}
+    if isinstance(value, NGram):
+        return {"$ngram": [[[list(words), *costs] for words, costs in own.items()] for own in value.entries]}
     if type(value).__name__ in _CELL_PARTS and dataclasses.is_dataclass(value):
         parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
         return {"$cell": [type(value).__name__, {part: to_json(own, name) for part, own in parts.items()}]}
@@ -105,10 +111,23 @@ def _read_pairs(value: Any) -> dict[Any, Any]:
     return {from_json(key): from_json(item) for key, item in value}
 
 
+def _read_ngram(value: Any) -> NGram:
+    orders = [{tuple(words): (float(cost), float(back)) for words, cost, back in own} for own in value]
+    for order, own in enumerate(orders, 1):
+        if not all(len(words) == order and all(isinstance(word, str) for word in words) for words in own):
+            raise ValueError(f"an n-gram model has other entries than {order} words in its order {order}")
+    if not orders or not orders[0]:
+        raise ValueError("an n-gram model has no words")
+    return NGram(tuple(orders))
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "$array": _read_array,
     "$scaler": _read_scaler,
     "$cell": _read_cell,
     "$float": _read_float,
     "$pairs": _read_pairs,
+    "$alphabet": Alphabet.from_json,
+    "$frontend": frontend_from_json,
+    "$ngram": _read_ngram,
 }

@@ -6,11 +6,13 @@ from carousel.tasks.control import Controller
 from carousel.tasks.forecasting import Forecaster
 from carousel.tasks.labelling import SequenceLabeler
 from carousel.tasks.regression import SequenceRegressor
+from carousel.tasks.transcription import Transcriber
 
 TASKS: dict[str, type[SequenceEstimator]] = {
     "classify": SequenceClassifier,
     "regress": SequenceRegressor,
     "label": SequenceLabeler,
+    "transcribe": Transcriber,
     "forecast": Forecaster,
     "control": Controller,
 }

@@ -1,0 +1,215 @@
+"""Texts out of sequences that nobody has aligned with them: speech, handwriting, any features."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from carousel.data import IGNORED_LABEL, Alphabet, DataError, Frontend, SequenceBatches, Sequences, check_feasible
+from carousel.decoding import Hypothesis, NGram, PrefixBeam, best_path
+from carousel.metrics import ErrorRate, error_rate, word_error_rate
+from carousel.tasks.parameters import parameter
+from carousel.tasks.spelling import alphabet_of, labels_of, normalized, symbols_of, texts_of
+from carousel.tasks.supervised import PREDICTION_BATCH, SupervisedEstimator, check_length
+from carousel.tasks.transcripts import CTCNetwork, Transcription, features_of, frontend_named, transcription
+from carousel.training import METHODS
+
+DECODERS = ("best_path", "prefix_beam")
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Transcriber(SupervisedEstimator):
+    """Write down what sequences say, with an LSTM and connectionist temporal classification, in scikit-learn's manner.
+
+    X are feature sequences, a list of arrays (time, features); or, with a front end, signals as it takes them, for
+    "speech" also paths of sound files. y are texts, or lists of symbols, such as phonemes. Predictions are texts, whose
+    symbols are divided by the alphabet's separator (" " where symbols of y were longer than a character).
+
+    Source: Graves et al. 2006; Graves 2008.
+    """
+
+    frontend: Frontend | str | None = parameter(
+        None, "what makes features of signals: speech, ink, or a Frontend; None: X are features"
+    )
+    frontend_options: dict[str, Any] | None = parameter(
+        None, "further keywords of a front end by name, such as rate or bands"
+    )
+    alphabet: Alphabet | str | None = parameter(
+        None, "what can be written: an Alphabet, or a text of all its characters; None: what y holds"
+    )
+    decoder: str = parameter("best_path", "how outputs become text", choices=DECODERS)
+    beam: int = parameter(100, "label sequences that prefix_beam holds", minimum=1)
+    language_model: NGram | str | None = parameter(
+        None, "of symbols, for prefix_beam: an NGram, or the path of an ARPA file, which is read when it decodes"
+    )
+    decoder_options: dict[str, Any] | None = parameter(
+        None, "further keywords of carousel.decoding.PrefixBeam, such as weight, bonus, words, dictionary"
+    )
+    buckets: int | None = parameter(
+        None, "batches that are drawn together and sorted by length, so that less is padded", minimum=1
+    )
+
+    _learned: ClassVar[dict[str, Any]] = {**SupervisedEstimator._learned, "alphabet_": Alphabet}
+
+    def predict(self, X: Any) -> list[str]:
+        """The text of each sample."""
+        return [found[0].text for found in self._read_off(X, 1)]
+
+    def predict_n_best(self, X: Any, count: int = 10) -> list[list[Hypothesis]]:
+        """The best readings of each sample, `count` at most, the best first.
+
+        Raises ValueError for decoder="best_path", which knows one.
+        """
+        if self.decoder != "prefix_beam":
+            raise ValueError(f"decoder={self.decoder!r} has one reading; use set_params(decoder='prefix_beam')")
+        return list(self._read_off(X, count))
+
+    def transcribe(self, X: Any) -> list[Transcription]:
+        """The text of each sample with the place and the confidence of every symbol.
+
+        Places are in seconds where the front end's frames are evenly spaced, else in frames.
+        """
+        frontend = self._frontend()
+        return [transcription(found[0], frontend) for found in self._read_off(X, 1)]
+
+    def features(self, X: Any) -> Sequences:
+        """The features that the front end makes of signals, which all other methods take in place of them.
+
+        Needs no fitting. Raises ValueError where there is no front end, DataError that lists the signals that have
+        none.
+        """
+        frontend = self._frontend()
+        if frontend is None:
+            raise ValueError("there is no front end: X are features already; name one by frontend=")
+        return features_of(X, frontend)
+
+    def log_probabilities(self, X: Any) -> list[NDArray[np.float64]]:
+        """What the network says at each frame: a list of (time, labels), natural logarithms, for decoders of your
+        own."""
+        return [own.numpy() for own in self._log_probs(self._read(X))]
+
+    def score(self, X: Any, y: Any) -> float:
+        """One minus the character error rate: 1 is perfect, and it can be negative."""
+        return 1 - self.evaluate(X, y)["cer"]
+
+    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+        """The rates of `error_rates`, and "exact": the share of samples without an error."""
+        check_is_fitted(self)
+        return self.compare(y, self.predict(X))
+
+    def compare(self, y: Any, found: list[str]) -> dict[str, float]:
+        """The figures of `evaluate` for texts that were found in another way."""
+        check_is_fitted(self)
+        truths = texts_of(y)
+        check_length(truths, len(found))
+        rates = {name: own.rate for name, own in self._rates(truths, found).items()}
+        right = [normalized(text, self.alphabet_) == own for text, own in zip(truths, found, strict=True)]
+        return {**rates, "exact": float(np.mean(right))}
+
+    def error_rates(self, X: Any, y: Any) -> dict[str, ErrorRate]:
+        """The error rates with their confidence intervals.
+
+        "cer" counts characters, or symbols where the alphabet has a separator; "wer" counts words, where the alphabet
+        has a space. Truths are normalised as the alphabet does; what it does not have counts as an error.
+        """
+        check_is_fitted(self)
+        truths, found = texts_of(y), self.predict(X)
+        check_length(truths, len(found))
+        return self._rates(truths, found)
+
+    def _rates(self, truths: list[Any], found: list[str]) -> dict[str, ErrorRate]:
+        alphabet = self.alphabet_
+        true = [normalized(text, alphabet) for text in truths]
+        rates = {"cer": error_rate(*([symbols_of(text, alphabet) for text in texts] for texts in (true, found)))}
+        if alphabet.separator is None and " " in alphabet.symbols:
+            rates["wer"] = word_error_rate(true, found)
+        return rates
+
+    def _read_off(self, X: Any, count: int) -> Iterator[list[Hypothesis]]:
+        """The readings of each sample, one at least; the decoder is checked before anything is computed."""
+        sequences = self._read(X)
+        beam = self._beam()
+        for log_probs in self._log_probs(sequences):
+            values = log_probs.numpy()
+            yield best_path(values, None, self.alphabet_) if beam is None else _readings(beam, values, count)
+
+    def _beam(self) -> PrefixBeam | None:
+        """The search; None for the best path. Raises ValueError for options that contradict each other."""
+        if self.decoder == "best_path":
+            if self.language_model is not None or self.decoder_options:
+                raise ValueError(
+                    "decoder='best_path' hears no language model and takes no decoder_options; use 'prefix_beam'"
+                )
+            return None
+        given = self.language_model
+        model = NGram.read(given) if isinstance(given, str) else given
+        options = {"language_model": model, "beam": self.beam, **(self.decoder_options or {})}
+        return PrefixBeam(self.alphabet_, **options)
+
+    def _log_probs(self, sequences: Sequences) -> Iterator[torch.Tensor]:
+        """Of each sample (time, labels), some samples at a time, so that memory does not grow with their number."""
+        for start in range(0, len(sequences), PREDICTION_BATCH):
+            chosen = sequences.take(range(start, min(start + PREDICTION_BATCH, len(sequences))))
+            padded = [row for output in self._outputs(chosen) for row in output.double().unbind(1)]
+            for own, length in zip(padded, chosen.lengths, strict=True):
+                yield own[:length]
+
+    def _frontend(self) -> Frontend | None:
+        return frontend_named(self.frontend, self.frontend_options)
+
+    def _begin(self) -> int:
+        seed = super()._begin()
+        if self.method in METHODS and self.method in _REFUSED:
+            raise ValueError(f"method={self.method!r} {_REFUSED[self.method]}; use method='bptt'")
+        return seed
+
+    def _read_training(self, X: Any) -> Sequences:
+        return super()._read_training(features_of(X, self._frontend()))
+
+    def _read(self, X: Any) -> Sequences:
+        check_is_fitted(self)
+        return super()._read(features_of(X, self._frontend()))
+
+    def _read_target(self, y: Any, sequences: Sequences) -> NDArray[np.int64]:
+        """The labels of each sample (samples, longest), filled up with IGNORED_LABEL."""
+        texts = texts_of(y)
+        check_length(texts, len(sequences))
+        self.alphabet_ = alphabet_of(self.alphabet, texts)
+        labels = labels_of(texts, self.alphabet_, sequences.ids)
+        check_feasible(labels, sequences.lengths.tolist(), names=sequences.ids)
+        self._beam()
+        target = np.full((len(labels), max(1, *map(len, labels))), IGNORED_LABEL, dtype=np.int64)
+        for row, own in zip(target, labels, strict=True):
+            row[: len(own)] = own
+        return target
+
+    def _batches(self, scaled: Sequences, target: Any, chosen: NDArray[np.int64], seed: int) -> SequenceBatches:
+        batches = super()._batches(scaled, target, chosen, seed)
+        batches.buckets = self.buckets
+        return batches
+
+    def _network(self) -> CTCNetwork:
+        lstm = self._lstm(self.channels_)
+        return CTCNetwork(lstm, len(self.alphabet_), self.alphabet_.blank, dropout=self.dropout)
+
+    def _check_learned(self) -> None:
+        super()._check_learned()
+        frontend = self._frontend()
+        if frontend is not None and frontend.n_features != self.channels_:
+            raise DataError(f"the front end makes {frontend.n_features} features, the network reads {self.channels_}")
+
+
+def _readings(beam: PrefixBeam, log_probs: NDArray[np.float64], count: int) -> list[Hypothesis]:
+    """The best readings of one sample; an empty one where none is allowed."""
+    return beam.n_best(log_probs, None, count)[0] or beam(log_probs)
+
+
+_REFUSED = {
+    "tbptt": "cuts sequences into pieces, but no piece knows which part of the text is its own",
+    "dekf": "needs wanted outputs at each step, but nobody has aligned the text with the steps",
+    "evolino": "solves the last layer for wanted outputs at each step, but nobody has aligned the text with the steps",
+}
