@@ -45,7 +45,7 @@ def test_every_step(name: str) -> None:
 
 
 def test_no_steps_and_no_sequences() -> None:
-    check(Triton(), cells=["peephole", "fgr"], problems=[*EMPTY, EMPTY_STEP], dtype=torch.float64)
+    check(Triton(), cells=["peephole", "full_gate_recurrence"], problems=[*EMPTY, EMPTY_STEP], dtype=torch.float64)
 
 
 def test_a_block_that_is_no_power_of_two() -> None:
