@@ -5,16 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-SYMBOLS = "BTPSXVE"
-INNER = {
-    0: {"T": 1, "P": 2},
-    1: {"S": 1, "X": 3},
-    2: {"T": 2, "V": 4},
-    3: {"X": 2, "S": 5},
-    4: {"P": 3, "V": 5},
-}
-"""Where each symbol leads inside, both ways out of a state as likely; at 5 the inner string ends."""
-END = 5
+from carousel.data.synthetic.reber import END, INNER, SYMBOLS
 
 
 class Stream(NamedTuple):

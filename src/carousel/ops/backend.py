@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from carousel.cells import Cell, name_of
@@ -37,6 +38,13 @@ class Backend(ABC):
     @abstractmethod
     def step(self, cell: Cell, operands: StepOperands) -> Moment:
         """The state after one step, and the gates' activations."""
+
+
+def refuses_watchers() -> str | None:
+    """Why compiled loops cannot run under a mode of torch that must see every single operation; None outside."""
+    if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
+        return "a dispatch mode or a trace wants to see plain torch operations"
+    return None
 
 
 class Choice(NamedTuple):

@@ -5,6 +5,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from carousel.cells import Cell
+from carousel.ops import reference
+from carousel.ops.operands import StepOperands
+
 Gradients = Sequence[Tensor | None]
 
 
@@ -32,3 +36,10 @@ def through_reference(
             )
         )  # fmt: skip
     return [next(found) if need else None for need in needed]
+
+
+def step_by_reference(cell: Cell, given: Gradients) -> list[Tensor | None]:
+    """What a step makes of its operands: h, c and the activations of the learned gates, side by side."""
+    moment = reference.step(cell, StepOperands(*given))  # type: ignore[arg-type]
+    learned = [gate for name in cell.learned if (gate := moment.gates[name]) is not None]
+    return [moment.hidden, moment.cell, torch.cat(learned, dim=1)]

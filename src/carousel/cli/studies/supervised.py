@@ -11,8 +11,9 @@ from sklearn.model_selection import train_test_split
 from carousel.cli.studies.base import Study
 from carousel.cli.studies.examples import ExampleColumns, Examples, read_examples, read_inputs
 from carousel.cli.studies.outcomes import outcome
+from carousel.cli.studies.parts import summary
 from carousel.data import DataError, Sequences
-from carousel.report import Labels, Part, Results, Score, look_inside, summarise
+from carousel.report import Labels, Results, Score, look_inside
 from carousel.tasks import SequenceEstimator, SequenceLabeler, baseline_scores
 from carousel.training import Report
 
@@ -45,25 +46,8 @@ class SupervisedStudy(Study):
         test = self.test.sequences
         labels = Labels(f"held-out series {test.ids[0]!r}", test.features)
         memory = look_inside(self.estimator.network_, lambda: self.estimator.predict(_first(test)), labels)
-        return {"data": self._summary(), "memory": memory, **outcome(self.estimator, self.test)}
-
-    def _summary(self) -> Any:
-        train, test = self.train, self.test
-        parts = [
-            Part(name, len(part), int(part.sequences.lengths.sum()))
-            for name, part in (("training", train), ("test", test))
-        ]
-        note = f"The test part is {test.source}." if self.settings.test else "The test part was drawn at random."
-        everything = [*train.sequences.values, *([] if self.settings.test else test.sequences.values)]
-        return summarise(
-            everything,
-            train.sequences.features,
-            targets=(self.settings.label or "label",),
-            source=train.source,
-            parts=tuple(parts),
-            notes=(note, "Scaling was fitted on the training part alone."),
-            example_name=train.sequences.ids[0],
-        )
+        data = summary(self.train, self.test, self.settings.label or "label", drawn=not self.settings.test)
+        return {"data": data, "memory": memory, **outcome(self.estimator, self.test)}
 
     @classmethod
     def predictions(cls, estimator: Any, columns: Any, path: Path) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from carousel.cli.studies.base import Study
 from carousel.cli.studies.manifest import ManifestColumns, Transcripts, named_files, read_files, read_transcripts
+from carousel.cli.studies.parts import summary
 from carousel.data import DataError
 from carousel.metrics import edit_distance
-from carousel.report import Labels, Line, Part, Results, Score, WorstCase, look_inside, summarise
+from carousel.report import Labels, Line, Results, Score, WorstCase, look_inside
 from carousel.tasks import SequenceEstimator, Transcriber
 from carousel.tasks.spelling import normalized, symbols_of
 from carousel.training import Report
@@ -50,27 +51,10 @@ class TranscriptionStudy(Study):
         labels = Labels(f"held-out file {test.ids[0]!r}", test.features)
         one = test.take(np.array([0]))
         memory = look_inside(self.estimator.network_, lambda: self.estimator.predict(one), labels)
-        return {"data": self._summary(), "memory": memory, "worst": _worst(self.estimator, self.test)}
-
-    def _summary(self) -> Any:
-        train, test = self.train, self.test
-        parts = [
-            Part(name, len(part), int(part.sequences.lengths.sum()))
-            for name, part in (("training", train), ("test", test))
-        ]
-        note = f"The test part is {test.source}." if self.settings.test else "The test part was drawn at random."
-        rates = self.estimator.error_rates(test.sequences, test.texts)
+        rates = self.estimator.error_rates(test, self.test.texts)
         said = [f"{name} on the test part: {rate}." for name, rate in rates.items()]
-        everything = [*train.sequences.values, *([] if self.settings.test else test.sequences.values)]
-        return summarise(
-            everything,
-            train.sequences.features,
-            targets=(self.settings.text,),
-            source=train.source,
-            parts=tuple(parts),
-            notes=(note, "Scaling was fitted on the training part alone.", *said),
-            example_name=train.sequences.ids[0],
-        )
+        data = summary(self.train, self.test, self.settings.text, drawn=not self.settings.test, notes=said)
+        return {"data": data, "memory": memory, "worst": _worst(self.estimator, self.test)}
 
     @classmethod
     def predictions(cls, estimator: Any, columns: Any, path: Path) -> dict[str, Any]:

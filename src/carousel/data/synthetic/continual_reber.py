@@ -7,17 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from carousel.data.synthetic.reber import END, INNER, SYMBOLS
 from carousel.data.synthetic.stream import Stream
 
-SYMBOLS = "BTPSXVE"
 _INNER = {
     "begin": {"B": "0"},
-    "0": {"T": "1", "P": "2"},
-    "1": {"S": "1", "X": "3"},
-    "2": {"T": "2", "V": "4"},
-    "3": {"X": "2", "S": "end"},
-    "4": {"P": "3", "V": "end"},
-    "end": {"E": "again"},
+    **{str(state): {symbol: str(to) for symbol, to in edges.items()} for state, edges in INNER.items()},
+    str(END): {"E": "again"},
 }
 """The Reber grammar: from each state the symbols that may come, and where they lead."""
 

@@ -8,7 +8,7 @@ from torch.autograd import forward_ad
 from torch.nn import Parameter
 
 from carousel.cells import Cell
-from carousel.ops.backend import AnyOperands, Backend
+from carousel.ops.backend import AnyOperands, Backend, refuses_watchers
 from carousel.ops.cpu import autograd, extension, population, segments, step
 from carousel.ops.cpu.call import KINDS
 from carousel.ops.operands import LayerOperands, Moment, Noise, Operands, State, StepOperands
@@ -58,9 +58,7 @@ def _refuses_mode(tensors: list[Tensor | None], is_step: bool) -> str | None:
             return "torch.func transforms of a step need plain torch operations"
         if (refused := population.refuses(tensors)) is not None:
             return refused
-    if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
-        return "a dispatch mode or a trace wants to see plain torch operations"
-    return None
+    return refuses_watchers()
 
 
 def _refuses_tensors(tensors: Iterable[Tensor | None], dtype: torch.dtype) -> str | None:

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from carousel.cells import Cell, row
-from carousel.ops import reference
 from carousel.ops.cpu import extension
 from carousel.ops.cpu.call import KINDS, address, dense
 from carousel.ops.operands import Moment, StepOperands
-from carousel.ops.twice import Gradients, through_reference
+from carousel.ops.twice import Gradients, step_by_reference, through_reference
 
 MADE = ("hidden", "cell", "activations")
 _encoded = cache(row.encode)
@@ -98,12 +97,8 @@ class _Step(torch.autograd.Function):
         call, needed = ctx.call, ctx.needs_input_grad[1:]
         operands = StepOperands(*ctx.saved_tensors)
         if torch.is_grad_enabled():
-            return None, *through_reference(lambda seen: _by_reference(call.cell, seen), operands, needed, gradients)
+            return None, *through_reference(
+                lambda seen: step_by_reference(call.cell, seen), operands, needed, gradients
+            )
         found = call.backward(operands, gradients)
         return None, *(found[name] if need else None for name, need in zip(operands._fields, needed, strict=True))
-
-
-def _by_reference(cell: Cell, given: Gradients) -> list[Tensor | None]:
-    moment = reference.step(cell, StepOperands(*given))  # type: ignore[arg-type]
-    learned = [gate for name in cell.learned if (gate := moment.gates[name]) is not None]
-    return [moment.hidden, moment.cell, torch.cat(learned, dim=1)]

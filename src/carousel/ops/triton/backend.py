@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from carousel.cells import Cell
-from carousel.ops.backend import AnyOperands, Backend
+from carousel.ops.backend import AnyOperands, Backend, refuses_watchers
 from carousel.ops.operands import Moment, Noise, Operands, State, StepOperands
 from carousel.ops.triton import extension
 
@@ -71,9 +71,7 @@ def _refuses_tensors(tensors: Iterable[Tensor | None], dtype: torch.dtype) -> st
 def _refuses_mode() -> str | None:
     if torch._C._are_functorch_transforms_active():
         return "torch.func transforms need plain torch operations"
-    if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
-        return "a dispatch mode or a trace wants to see plain torch operations"
-    return None
+    return refuses_watchers()
 
 
 def _refuses_cell(cell: Cell, hidden: int) -> str | None:

@@ -1,6 +1,7 @@
 """The step under autograd: only its operands are saved, and what it made is made again on the way back."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,12 +11,11 @@ from torch import Tensor
 
 from carousel.cells import Cell, layout
 from carousel.cells.cell import ORDER
-from carousel.ops import reference
 from carousel.ops.operands import Moment, StepOperands
 from carousel.ops.triton.extension import launch
 from carousel.ops.triton.kernels.grid import Back, Grid, GridSize, Made, Starts, Tile, take, take_back
 from carousel.ops.triton.kernels.row import constants
-from carousel.ops.twice import Gradients, through_reference
+from carousel.ops.twice import step_by_reference, through_reference
 
 PLACES, CELLS = 16, 16
 """The tile of a program."""
@@ -120,12 +120,6 @@ class _Step(torch.autograd.Function):
     def backward(ctx: Any, *given: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         operands, needed = StepOperands(*ctx.saved_tensors), ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():
-            return None, *through_reference(lambda seen: _by_reference(ctx.cell, seen), operands, needed, given)
+            return None, *through_reference(partial(step_by_reference, ctx.cell), operands, needed, given)
         found = _backward(ctx.cell, operands, given)
         return None, *(gradient if need else None for gradient, need in zip(found, needed, strict=True))
-
-
-def _by_reference(cell: Cell, given: Gradients) -> list[Tensor | None]:
-    moment = reference.step(cell, StepOperands(*given))  # type: ignore[arg-type]
-    learned = [gate for name in cell.learned if (gate := moment.gates[name]) is not None]
-    return [moment.hidden, moment.cell, torch.cat(learned, dim=1)]
