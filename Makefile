@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 
 # The kernels are built beside their sources, and again when one of these changes; without a compiler there are none.
 KERNELS := build/kernels/.installed
-KERNEL_SOURCES := CMakeLists.txt $(wildcard src/carousel/ops/cpu/*.cpp src/carousel/ops/cpu/*.h src/carousel/cells/*.py)
+KERNEL_SOURCES := CMakeLists.txt $(wildcard src/carousel/cells/*.py $(foreach end,cpp h,src/carousel/ops/cpu/*.$(end) src/carousel/decoding/*.$(end)))
 COMPILER := $(firstword $(foreach name,$(CXX) c++ clang++,$(shell command -v $(name))))
 CMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" cmake
 CONFIGURE = -S . -G Ninja -DCMAKE_CXX_COMPILER=$(COMPILER) -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
@@ -56,9 +56,10 @@ test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore $(INTERPRETED)
 	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal $(INTERPRETED)
 
-# The kernels' tests under the sanitizers, on a copy of the package that holds a build with each. No .pth file is read
+# The tests of all that is compiled, under the sanitizers, on a copy of the package that holds a build with each. No .pth file is read
 # (-S), so that the copy is what is imported. What runs on an emulated ARM is another program. After a fork the address
 # sanitizer's own allocator may wait for ever for a lock that another thread held, so that one test is not for it.
+COMPILED := tests/ops/cpu tests/ops/test_population.py tests/ops/test_transducer.py tests/decoding tests/training/test_online_kalman.py
 sanitize: sanitize-address,undefined sanitize-thread
 
 sanitize-%: install
@@ -69,7 +70,7 @@ sanitize-%: install
 	LD_PRELOAD="$(foreach name,$(RUNTIMES_$*),$(shell $(COMPILER) -print-file-name=$(name)))" OMP_NUM_THREADS=2 \
 		ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1 \
 		PYTHONPATH=build/$@/site:$(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
-		$(BIN)/python -S -m pytest -p no:cacheprovider -q tests/ops/cpu --ignore tests/ops/cpu/test_arm.py $(UNFIT_$*)
+		$(BIN)/python -S -m pytest -p no:cacheprovider -q $(COMPILED) --ignore tests/ops/cpu/test_arm.py $(UNFIT_$*)
 
 RUNTIMES_address,undefined := libasan.so libubsan.so libstdc++.so
 UNFIT_address,undefined := --deselect tests/ops/cpu/test_threads.py::test_after_a_fork

@@ -129,6 +129,12 @@ def test_steep_curves_get_a_logarithmic_axis() -> None:
     assert steep.figure["layout"]["yaxis"]["type"] == "log"
 
 
+def test_a_few_epochs_are_not_halved() -> None:
+    drawn = [learning_curves(report.learning([{"epoch": k, "loss": 1.0} for k in range(1, n)])) for n in (5, 50)]
+    steps = [each.figure["layout"]["xaxis"].get("dtick") for each in drawn if each is not None]
+    assert steps == [1, None]
+
+
 def test_an_example_of_unknown_truth_is_drawn() -> None:
     example = report.ForecastExample("a", (), (None, None), (1.0, 2.0))
     drawn = example_forecast(example, 0)

@@ -2,7 +2,7 @@
 
 from carousel.report.figures import rows
 from carousel.report.findings import ControlFindings, Learning
-from carousel.report.plotting import Drawing, Key, axis, curve, figure, upright
+from carousel.report.plotting import Drawing, Key, axis, curve, epochs, figure, upright
 from carousel.report.records import Number
 from carousel.report.wording import counted, number
 
@@ -22,7 +22,7 @@ def return_curves(learning: Learning) -> Drawing | None:
         shapes = [upright(learning.best_epoch, "@muted")]
         keys.append(Key("weights kept", "@axis", "dots"))
     words = f"The mean return went from {number(trained[0])} to {number(trained[-1])} in {counted(len(x), 'epoch')}."
-    drawn = figure(data, 280, xaxis=axis("epoch"), yaxis=axis("mean return"), shapes=shapes)
+    drawn = figure(data, 280, xaxis=epochs(len(x)), yaxis=axis("mean return"), shapes=shapes)
     return Drawing("learning-curves", "Return by epoch", words, drawn, tuple(keys))
 
 

@@ -3,7 +3,20 @@
 from functools import partial
 
 from carousel.report.findings import DataSummary, Learning, Line, RegressionFindings, WorstCase
-from carousel.report.plotting import SERIES, Drawing, Key, Trace, axis, curve, figure, text, thinned, times, upright
+from carousel.report.plotting import (
+    SERIES,
+    Drawing,
+    Key,
+    Trace,
+    axis,
+    curve,
+    epochs,
+    figure,
+    text,
+    thinned,
+    times,
+    upright,
+)
 from carousel.report.records import Row
 from carousel.report.wording import count, counted, number
 
@@ -99,7 +112,7 @@ def learning_curves(learning: Learning) -> Drawing | None:
     wide = bool(finite) and min(finite) > 0 and max(finite) > 20 * min(finite)
     shapes = _best_epoch(learning, keys)
     scale = {"type": "log", "tickformat": "~g"} if wide else {}
-    drawn = figure(data, 280, xaxis=axis("epoch"), yaxis=axis("loss", **scale), shapes=shapes)
+    drawn = figure(data, 280, xaxis=epochs(len(x)), yaxis=axis("loss", **scale), shapes=shapes)
     return Drawing("learning-curves", "Loss by epoch", _learning_caption(learning), drawn, tuple(keys))
 
 

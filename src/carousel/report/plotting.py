@@ -57,6 +57,11 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
     return {**style, **named, **more}
 
 
+def epochs(count: int) -> dict[str, Any]:
+    """The axis of epochs, which have no halves."""
+    return axis("epoch", **({"dtick": 1} if count < 8 else {}))
+
+
 def figure(data: Sequence[Trace], height: int, **layout: Any) -> dict[str, Any]:
     """A figure in the page's style; `layout` adds axes and overrides."""
     style = {
