@@ -75,7 +75,8 @@ def draw(results: Results, path: Path) -> None:
     panel = figure.subplots()
     panel.imshow(counts, cmap="Blues")
     for truth, found in np.argwhere(counts):
-        panel.text(found, truth, counts[truth, found], ha="center", va="center", fontsize=8)
+        colour = "white" if counts[truth, found] > counts.max() / 2 else "black"
+        panel.text(found, truth, counts[truth, found], ha="center", va="center", fontsize=8, color=colour)
     panel.set(xticks=range(10), yticks=range(10), xlabel="taken for", ylabel="digit")
     panel.set_title("Mistakes of all nets", loc="left", fontsize=10, fontweight="bold")
     figure.savefig(path, dpi=130, metadata={"Software": None})

@@ -18,6 +18,7 @@ from papers.perezortiz2003.continual import SYMBOLS, Stream, stream
 LANGUAGE = LANGUAGES["anbncn"]
 WAYS = ("dekf", "sgd")
 COLORS = {"dekf": "#0072b2", "sgd": "#d55e00", "adam": "#009e73"}
+NAMES = {"dekf": "DEKF", "sgd": "descent, online", "adam": "Adam"}
 
 
 def parts(settings: Settings) -> Parts:
@@ -128,15 +129,15 @@ def draw(results: Results, path: Path) -> None:
     found = gathered(results)
     for way, color in COLORS.items():
         able = [net for net in found[f"count_{way}"] if net["done"]]
-        left.loglog([net["done"] for net in able], [net["reach"] for net in able], ".", color=color, label=way)
+        left.semilogx([net["done"] for net in able], [net["reach"] for net in able], ".", color=color, label=NAMES[way])
     left.set(xlabel="strings until all up to 10 are accepted", ylabel="accepted up to n then")
     for place, way in enumerate(WAYS):
         done = [net["done"] for net in found[f"reber_{way}"] if net["done"]]
         right.semilogy([place] * len(done), done, ".", color=COLORS[way])
-    right.set(xticks=range(len(WAYS)), xticklabels=WAYS, xlim=(-0.5, len(WAYS) - 0.5))
+    right.set(xticks=range(len(WAYS)), xticklabels=[NAMES[way] for way in WAYS], xlim=(-0.5, len(WAYS) - 0.5))
     right.set_title("Reber: symbols until 1,000 are right in a row", loc="left", fontsize=9)
     left.legend(frameon=False, fontsize=8)
-    left.set_title("a^n b^n c^n", loc="left", fontsize=9)
+    left.set_title("aⁿbⁿcⁿ", loc="left", fontsize=9)
     for panel in (left, right):
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color="#d0d7de", linewidth=0.6)
