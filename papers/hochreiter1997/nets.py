@@ -113,18 +113,19 @@ class Online:
 class Backwards:
     """One net of the same cells and readout that learns by backpropagation through time and Adam, in batches.
 
-    Its gates do not recur, and its weights begin as torch.nn.LSTM's do.
+    Its gates do not recur, and its weights begin as torch.nn.LSTM's do. It takes what an experiment says for
+    all nets, with what its table `adam` says in place of that.
     """
 
     def __init__(self, given: Settings, seed: int) -> None:
         torch.manual_seed(seed)
-        net, adam = net_of(given), given["adam"]
-        self.nets, self.net, self._batch = 1, net, adam["batch"]
+        net = net_of(given)
+        self.nets, self.net, self._batch = 1, net, given["batch"]
         self._squared = given.get("answers") == "numbers"
         self._lstm = LSTM(net.inputs, net.hidden, cell=net.cell)
         self._readout = nn.Linear(net.hidden + net.inputs * net.shortcut, net.outputs)
         self._model = nn.ModuleList([self._lstm, self._readout])
-        self._adam = torch.optim.Adam(self._model.parameters(), lr=adam["learning_rate"])
+        self._adam = torch.optim.Adam(self._model.parameters(), lr=given["learning_rate"])
         self._kept: dict[str, Tensor] = {}
 
     def learn(self, strings: Strings) -> Tensor:

@@ -44,8 +44,11 @@ def _sums(values: Tensor, length: int) -> Tensor:
 
 def errors(strings: Strings, outputs: Tensor, *, last: bool) -> tuple[Tensor, Tensor]:
     """Each string's error, the worst and the mean of its outputs, at its worst observed step or at its last."""
+    if last:
+        at_end = (outputs[strings.last] - strings.targets[strings.last]).abs()
+        return at_end.amax(2), at_end.mean(2)
     by_output = (outputs - strings.targets).abs()
-    return strings.worst(by_output.amax(2), last=last), strings.worst(by_output.mean(2), last=last)
+    return strings.worst(by_output.amax(2)), strings.worst(by_output.mean(2))
 
 
 def until_right(student: Student, given: Settings, seed: int) -> dict[str, Any]:
@@ -92,7 +95,8 @@ def _grown(student: Student, given: Settings, error: float, before: float) -> fl
 def wrong_in(student: Student, draw: Draw, given: Settings, seed: int) -> list[int]:
     """How many strings of the test each net gets wrong."""
     strings, last = draw(given["test"], torch.Generator().manual_seed(seed)), given.get("judged", "end") == "end"
-    worst, _ = errors(strings, student.predict(strings), last=last)
+    pieces = (strings.chosen(places) for places in torch.arange(strings.count).split(SET))
+    worst = torch.cat([errors(piece, student.predict(piece), last=last)[0] for piece in pieces])
     return (~(worst < given["done"]["right"])).sum(0).tolist()
 
 

@@ -55,8 +55,8 @@ def online(given: Settings, group: int) -> dict[str, Any]:
 
 def backwards(given: Settings, seed: int) -> dict[str, Any]:
     """A net by backpropagation through time and Adam, on the strings that the group of this seed has."""
-    adam = {"limit": given["adam"]["limit"], "chunk": given["adam"].get("chunk", given["chunk"])}
-    return PROTOCOLS[given["protocol"]](Backwards(given, seed), given | adam, seed)
+    own = given | given["adam"]
+    return PROTOCOLS[given["protocol"]](Backwards(own, seed), own, seed)
 
 
 def claims(results: Results) -> dict[str, list[float]]:

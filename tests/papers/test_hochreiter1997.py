@@ -120,7 +120,7 @@ def test_curves_are_thinned() -> None:
 
 
 def test_adam_learns_the_same_strings() -> None:
-    given = small("order6a", limit=100, adam={"nets": 1, "batch": 20, "learning_rate": 0.01, "limit": 100})
+    given = small("order6a", limit=100, batch=20, learning_rate=0.01)
     student = Backwards(given, 0)
     draw = draw_of(given, training=True)
     strings = draw(60, torch.Generator().manual_seed(0))
@@ -134,6 +134,20 @@ def test_adam_learns_the_same_strings() -> None:
     student.learn(strings)
     student.recall()
     assert torch.equal(student.predict(strings), kept)
+
+
+def test_what_stands_in_the_table_of_adam_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def student(given: dict[str, Any], seed: int) -> Perfect:
+        seen.update(given | {"seed": seed})
+        return Perfect((0, 10**9))
+
+    monkeypatch.setattr(run, "Backwards", student)
+    given = small("adding100", adam={"nets": 1, "batch": 10, "learning_rate": 0.01, "limit": 150, "cells": 8})
+    found = run.backwards(given, 4)
+    assert [row[0] for row in found["curve"]] == [50, 100, 150]
+    assert (seen["cells"], seen["learning_rate"], seen["block"], seen["seed"]) == (8, 0.01, 2, 4)
 
 
 def test_guessing_finds_what_is_easy() -> None:

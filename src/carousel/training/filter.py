@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from carousel.ops.filter_noise import Variances
 from carousel.training.method import DivergenceError
 
 
@@ -15,14 +16,6 @@ class Block:
 
     positions: Tensor
     covariance: Tensor
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Variances at one update: of each measured number, and of what each weight wanders by itself."""
-
-    measurement: float
-    process: float
 
 
 class KalmanFilter:
@@ -41,7 +34,7 @@ class KalmanFilter:
         stacks = [torch.stack([group for group in groups if len(group) == size]) for size in sizes]
         self.blocks = [Block(stack, _scaled_identity(stack, initial_covariance)) for stack in stacks]
 
-    def update(self, jacobian: Tensor, errors: Tensor, noise: Noise) -> Tensor:
+    def update(self, jacobian: Tensor, errors: Tensor, noise: Variances) -> Tensor:
         """Learn from one measurement; the change of the weights (weights,).
 
         jacobian: (numbers, weights), of the answers; errors: (numbers,), wanted minus answered.

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from carousel.data import Batch
-from carousel.training.filter import KalmanFilter, Noise
+from carousel.ops.filter_noise import FilterNoise, Variances
+from carousel.training.filter import KalmanFilter
 from carousel.training.groups import KEYS, weight_groups
 from carousel.training.measurement import jacobian, measured
 from carousel.training.method import DivergenceError, Method, Model, terms, trainable
@@ -18,7 +19,7 @@ MOST_COVARIANCES = 2e8
 
 
 @dataclass(kw_only=True)
-class DEKF(Method, name="dekf"):
+class DEKF(FilterNoise, Method, name="dekf"):
     """The decoupled extended Kalman filter of a model's weights.
 
     The weights are estimated as a state that hardly changes, from answers that are measured with noise: errors are
@@ -26,45 +27,32 @@ class DEKF(Method, name="dekf"):
     through time. One batch is one common update of all its sequences (multi-stream).
 
     groups: weights that share a covariance matrix: "unit" (all weights into one unit), "cell", "layer", or "global".
-    initial_covariance: of each weight at the start.
-    measurement_noise, final_measurement_noise: variance of each answer, first and last; small numbers learn fast.
-    process_noise, final_process_noise: variance that each weight gains in an update; it keeps the filter awake.
-        Between first and last both go geometrically (straight where one of them is 0).
-    annealing: updates until the last noise is reached; up to 1, that part of all planned updates.
     every: update after so many steps, with the state carried on, for models with an answer a step and a method
         `carry(batch, state) -> (output, state)`; None updates once a batch.
     reach: steps that derivatives then go back, a multiple of `every`; None: `every`.
     rows: answers that enter the filter at once; more of one update follow each other, with derivatives at the same
         weights. For "global" that changes nothing but the memory it takes.
+    The other options are those of `FilterNoise`.
 
     Raises ValueError or TypeError for an option outside its range, and TypeError for a model with a loss that no
     errors belong to. What is to be done grows with the answers of a batch, so models with few of them are quickest.
 
-    Source: Puskorius and Feldkamp 1994; Perez-Ortiz, Gers, Eck and Schmidhuber 2003, with their noise as defaults.
+    Source: Puskorius and Feldkamp 1994; Perez-Ortiz, Gers, Eck and Schmidhuber 2003.
     """
 
     groups: str = "unit"
-    initial_covariance: float = 100.0
-    measurement_noise: float = 100.0
-    final_measurement_noise: float = 3.0
-    process_noise: float = 1e-2
-    final_process_noise: float = 1e-6
-    annealing: float = 1.0
     every: int | None = None
     reach: int | None = None
     rows: int = 256
 
     _weights: list[nn.Parameter] = field(init=False, repr=False, compare=False)
     _filter: KalmanFilter = field(init=False, repr=False, compare=False)
-    _span: float = field(init=False, repr=False, compare=False, default=0.0)
+    _span: int = field(init=False, repr=False, compare=False, default=1)
     _updates: int = field(init=False, repr=False, compare=False, default=0)
     _innovation: float = field(init=False, repr=False, compare=False, default=0.0)
 
     def __post_init__(self) -> None:
-        for name in ("initial_covariance", "measurement_noise", "final_measurement_noise", "annealing"):
-            _check_number(name, getattr(self, name), above=True)
-        for name in ("process_noise", "final_process_noise"):
-            _check_number(name, getattr(self, name), above=False)
+        super().__post_init__()
         for name in ("every", "reach", "rows"):
             value = getattr(self, name)
             if not (isinstance(value, int) and value >= 1) and not (value is None and name != "rows"):
@@ -84,7 +72,7 @@ class DEKF(Method, name="dekf"):
             )
         device = self._weights[0].device
         self._filter = KalmanFilter([group.to(device) for group in groups], self.initial_covariance)
-        self._span = self.annealing * (batches * epochs if self.annealing <= 1 else 1)
+        self._span = self.annealing_updates or batches * epochs
         self._updates, self._innovation = 0, 0.0
 
     def update(self, model: Model, batch: Batch) -> float:
@@ -121,12 +109,8 @@ class DEKF(Method, name="dekf"):
             block.covariance = found.to(block.covariance.device)
         self._updates, self._innovation = values["updates"], values["innovation"]
 
-    def _noise(self) -> Noise:
-        progress = min(1.0, self._updates / self._span)
-        return Noise(
-            _between(self.measurement_noise, self.final_measurement_noise, progress),
-            _between(self.process_noise, self.final_process_noise, progress),
-        )
+    def _noise(self) -> Variances:
+        return self.noise_at(min(1.0, self._updates / self._span))
 
     def _learn(self, model: Model, output: Tensor, batch: Batch) -> float:
         """One common update from all answers of this output; the loss before it."""
@@ -197,16 +181,3 @@ def steps_of(batch: Batch, start: int, end: int) -> Batch:
 
 def _detached(state: Any) -> Any:
     return state.detach() if isinstance(state, Tensor) else tuple(_detached(part) for part in state)
-
-
-def _between(first: float, last: float, progress: float) -> float:
-    """From first to last as progress goes from 0 to 1: geometrically, or straight where one of them is 0."""
-    if first > 0 and last > 0:
-        return first * (last / first) ** progress
-    return first + (last - first) * progress
-
-
-def _check_number(name: str, value: Any, *, above: bool) -> None:
-    good = isinstance(value, int | float) and math.isfinite(value) and (value > 0 if above else value >= 0)
-    if not good:
-        raise ValueError(f"{name} is {value!r}; it is a finite number {'above' if above else 'of at least'} 0")

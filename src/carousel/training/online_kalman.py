@@ -5,10 +5,11 @@ import math
 import torch
 from torch import Tensor
 
+from carousel.ops.filter_noise import Variances
 from carousel.ops.online import TARGET, UPDATE, OnlineNet, OnlineRule
 from carousel.ops.online_reference import OnlineAnswer, ReferenceOnline
 from carousel.ops.online_trials import Attempts
-from carousel.training.filter import KalmanFilter, Noise
+from carousel.training.filter import KalmanFilter
 from carousel.training.method import DivergenceError
 
 
@@ -24,8 +25,8 @@ class FilteredOnline(ReferenceOnline):
             raise ValueError("this rule has no filter; give one, or take ReferenceOnline")
         groups = rule.filter.estimates(net)
         self._filters = [KalmanFilter(groups, rule.filter.initial_covariance) for _ in range(self.nets)]
-        self._noise = torch.tensor([rule.filter.noise] * self.nets, dtype=torch.float64)
-        self._factors = torch.tensor(rule.filter.factors, dtype=torch.float64)
+        self._noise = torch.tensor([rule.filter.begins] * self.nets, dtype=torch.float64)
+        self._factors = torch.tensor(rule.filter.factors(rule.filter.updates), dtype=torch.float64)
 
     def tensors(self) -> dict[str, Tensor]:
         covariances = {
@@ -57,7 +58,7 @@ class FilteredOnline(ReferenceOnline):
     def _estimate(self, net: int, slopes: Tensor, errors: Tensor) -> None:
         measurement, process, left = self._noise[net].tolist()
         try:
-            self._weights[net] += self._filters[net].update(slopes, errors, Noise(measurement, process))
+            self._weights[net] += self._filters[net].update(slopes, errors, Variances(measurement, process))
         except DivergenceError:
             self._weights[net] = math.nan
         if left > 0:

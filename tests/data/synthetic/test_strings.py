@@ -37,7 +37,6 @@ def test_strings_in_another_order_are_the_same_strings() -> None:
 def test_the_worst_is_taken_over_observed_steps() -> None:
     by_step = torch.tensor([[1.0, 5], [3, 4], [2, 2], [0, 0], [9, 9], [1, -1]])
     assert three().worst(by_step).tolist() == [[3, 5], [2, 2], [1, 0]]
-    assert three().worst(by_step, last=True).tolist() == [[3, 4], [2, 2], [1, -1]]
 
 
 def test_rows_are_padded_with_zeros() -> None:

@@ -58,10 +58,8 @@ class Strings:
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: tensor[steps] for name, tensor in named.items() if tensor is not None})
 
-    def worst(self, by_step: Tensor, *, last: bool = False) -> Tensor:
-        """The greatest of (time, nets) at each string's observed steps, or what is at its `last`: (strings, nets)."""
-        if last:
-            return by_step[self.last]
+    def worst(self, by_step: Tensor) -> Tensor:
+        """The greatest of (time, nets) at each string's observed steps: (strings, nets)."""
         seen = by_step.masked_fill(~self.observed, -torch.inf)
         found = seen.new_full((self.count, by_step.shape[1]), -torch.inf)
         return found.scatter_reduce(0, self.string_of.unsqueeze(1).expand_as(seen), seen, "amax")

@@ -44,8 +44,8 @@ class CompiledOnline(OnlineRunner):
         )
         each = torch.ones(self.nets, 1, dtype=torch.float64)
         self._memory["covariance"] = self._side_by_side(by.initial_covariance * triangles * each)
-        self._memory["noise"] = self._side_by_side(torch.tensor(by.noise, dtype=torch.float64) * each)
-        self._fixed["annealing"] = self._side_by_side(torch.tensor(by.factors, dtype=torch.float64) * each)
+        self._memory["noise"] = self._side_by_side(torch.tensor(by.begins, dtype=torch.float64) * each)
+        self._fixed["annealing"] = self._side_by_side(torch.tensor(by.factors(by.updates), dtype=torch.float64) * each)
         self._fixed["positions"] = torch.cat(groups)
         self._fixed["ends"] = torch.tensor([len(group) for group in groups]).cumsum(0)
         outputs = self.net.outputs
