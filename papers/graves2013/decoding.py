@@ -14,11 +14,12 @@ Reading = dict[str, Any]
 
 def judged(net: Transcriber, settings: Settings) -> dict[str, Any]:
     """Error rates on the test part: best path, beam search, and with a language model chosen on the validation part."""
-    parts = data(settings)
-    plain = _search(settings["beam"])
-    ways = {"best_path": plain | {"decoder": "best_path"}, "beam": plain, "language": chosen(net, settings, parts)}
+    parts, plain = data(settings), _search(settings["beam"])
+    ways = {"best_path": plain | {"decoder": "best_path"}, "beam": plain}
+    if settings["weights"]:
+        ways["language"] = chosen(net, settings, parts)
     found = {name: rates(net, way, parts["test"], settings) for name, way in ways.items()}
-    return found | {"chosen": ways["language"]["decoder_options"]}
+    return found | {"chosen": list(ways.values())[-1]["decoder_options"]}
 
 
 def rates(net: Transcriber, way: Reading, part: Part, settings: Settings) -> dict[str, float]:
