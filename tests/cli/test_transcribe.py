@@ -79,6 +79,18 @@ def test_files_are_written_down(run: Path, call: Call) -> None:
     assert beam[0]["log_probability"] >= shown[0]["log_probability"]
 
 
+def test_a_transducer_begins_with_the_layers_of_a_run(run: Path, manifest: Path, call: Call) -> None:
+    head = ("--head", "transducer", "--set", "head_options.joint=8", "--pretrained", run)
+    found = call("fit", "transcribe", manifest, "--out", "second", *SPEECH, *QUICK, *head)
+    assert found.exit_code == 0, found.stderr
+    fitted = load("second")
+    assert fitted.head == "transducer" and fitted.network_.head.output.in_features == 8
+    shown = json.loads(call("transcribe", "second", "wav/0.wav", "--beam", "3", "--json").stdout)["transcriptions"]
+    assert shown[0]["text"] == fitted.set_params(decoder="prefix_beam", beam=3).predict(["wav/0.wav"])[0]
+    found = call("fit", "transcribe", manifest, "--out", "third", *SPEECH, *QUICK, *head, "--hidden-size", "3")
+    assert found.exit_code != 0 and "take its hidden_size" in found.stderr
+
+
 def test_subtitles_are_written(run: Path, call: Call) -> None:
     found = call("transcribe", run, "wav/0.wav", "wav/1.wav", "--srt", "subs")
     assert found.exit_code == 0 and found.stdout == ""

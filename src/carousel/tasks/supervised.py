@@ -77,7 +77,7 @@ class SupervisedEstimator(SequenceEstimator):
         sequences = self._read_training(X)
         target = self._read_target(y, sequences)
         kept, held = self._split(target, seed)
-        self.input_scaler_ = Scaler.of(sequences.take(kept).values)
+        self.input_scaler_ = self._scaler(sequences.take(kept))
         scaled = self._scaled(sequences, np.float32)
         target = self._fit_target(target, kept)
         validation = self._batches(scaled, target, held, seed) if len(held) else None
@@ -130,6 +130,10 @@ class SupervisedEstimator(SequenceEstimator):
     @abstractmethod
     def _read_target(self, y: Any, sequences: Sequences) -> Any:
         """The checked target: one entry a series."""
+
+    def _scaler(self, kept: Sequences) -> Scaler:
+        """How inputs are scaled, from the kept part alone."""
+        return Scaler.of(kept.values)
 
     def _fit_target(self, target: Any, kept: NDArray[np.int64]) -> Any:
         """The target as the network learns it; what scales it is taken from the kept part alone."""

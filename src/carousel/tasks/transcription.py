@@ -12,7 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 from carousel.data import IGNORED_LABEL, Alphabet, DataError, Frontend, SequenceBatches, Sequences, check_feasible
 from carousel.decoding import Hypothesis, NGram, PrefixBeam, best_path
 from carousel.metrics import ErrorRate, error_rate, word_error_rate
+from carousel.tasks.heads import HEADS, Reader, TransducerNetwork, transducer_options, transducer_reader
+from carousel.tasks.network import as_dtype
 from carousel.tasks.parameters import parameter
+from carousel.tasks.pretraining import check_features, copy_layers, learn_next_label
+from carousel.tasks.scaler import Scaler
 from carousel.tasks.spelling import alphabet_of, labels_of, normalized, symbols_of, texts_of
 from carousel.tasks.supervised import PREDICTION_BATCH, SupervisedEstimator, check_length
 from carousel.tasks.transcripts import CTCNetwork, Transcription, features_of, frontend_named, transcription
@@ -25,11 +29,13 @@ DECODERS = ("best_path", "prefix_beam")
 class Transcriber(SupervisedEstimator):
     """Write down what sequences say, with an LSTM and connectionist temporal classification, in scikit-learn's manner.
 
+    With head="transducer" a second LSTM reads the labels so far (Graves 2012; Graves et al. 2013).
+
     X are feature sequences, a list of arrays (time, features); or, with a front end, signals as it takes them, for
     "speech" also paths of sound files. y are texts, or lists of symbols, such as phonemes. Predictions are texts, whose
     symbols are divided by the alphabet's separator (" " where symbols of y were longer than a character).
 
-    Source: Graves et al. 2006; Graves 2008.
+    Source: Graves et al. 2006; Graves 2008; Graves et al. 2013.
     """
 
     frontend: Frontend | str | None = parameter(
@@ -40,6 +46,14 @@ class Transcriber(SupervisedEstimator):
     )
     alphabet: Alphabet | str | None = parameter(
         None, "what can be written: an Alphabet, or a text of all its characters; None: what y holds"
+    )
+    head: str = parameter("ctc", "what makes labels of the LSTM's outputs", choices=HEADS)
+    head_options: dict[str, Any] | None = parameter(
+        None, "further keywords of a transducer: hidden, layers, joint, prediction_epochs"
+    )
+    pretrained: str | None = parameter(
+        None,
+        "the directory of a run of another transcriber, such as one with head='ctc', whose LSTM this one begins with",
     )
     decoder: str = parameter("best_path", "how outputs become text", choices=DECODERS)
     beam: int = parameter(100, "label sequences that prefix_beam holds", minimum=1)
@@ -89,7 +103,14 @@ class Transcriber(SupervisedEstimator):
 
     def log_probabilities(self, X: Any) -> list[NDArray[np.float64]]:
         """What the network says at each frame: a list of (time, labels), natural logarithms, for decoders of your
-        own."""
+        own.
+
+        Raises ValueError for a transducer, whose labels depend on those before.
+        """
+        if self.head == "transducer":
+            raise ValueError(
+                "head='transducer' has no probability of a frame alone; decode it by predict or transcribe"
+            )
         return [own.numpy() for own in self._log_probs(self._read(X))]
 
     def score(self, X: Any, y: Any) -> float:
@@ -132,13 +153,27 @@ class Transcriber(SupervisedEstimator):
     def _read_off(self, X: Any, count: int) -> Iterator[list[Hypothesis]]:
         """The readings of each sample, one at least; the decoder is checked before anything is computed."""
         sequences = self._read(X)
+        read = self._reader(self.network_)
+        for frames in self._log_probs(sequences):
+            yield read(frames, count)
+
+    def _reader(self, network: Any) -> Reader:
+        """What reads off a network's outputs; None checks the options alone."""
+        if self.head == "transducer":
+            head = None if network is None else as_dtype(network, torch.float64).head.cpu()
+            return transducer_reader(head, self.alphabet_, self._search_options())
         beam = self._beam()
-        for log_probs in self._log_probs(sequences):
-            values = log_probs.numpy()
-            yield best_path(values, None, self.alphabet_) if beam is None else _readings(beam, values, count)
+        if beam is None:
+            return lambda frames, count: best_path(frames.numpy(), None, self.alphabet_)
+        return lambda frames, count: _readings(beam, frames.numpy(), count)
 
     def _beam(self) -> PrefixBeam | None:
-        """The search; None for the best path. Raises ValueError for options that contradict each other."""
+        """The search of a network with CTC; None for the best path."""
+        options = self._search_options()
+        return None if options is None else PrefixBeam(self.alphabet_, **options)
+
+    def _search_options(self) -> dict[str, Any] | None:
+        """The keywords of the search; None for the best path. Raises ValueError where options contradict each other."""
         if self.decoder == "best_path":
             if self.language_model is not None or self.decoder_options:
                 raise ValueError(
@@ -147,8 +182,7 @@ class Transcriber(SupervisedEstimator):
             return None
         given = self.language_model
         model = NGram.read(given) if isinstance(given, str) else given
-        options = {"language_model": model, "beam": self.beam, **(self.decoder_options or {})}
-        return PrefixBeam(self.alphabet_, **options)
+        return {"language_model": model, "beam": self.beam, **(self.decoder_options or {})}
 
     def _log_probs(self, sequences: Sequences) -> Iterator[torch.Tensor]:
         """Of each sample (time, labels), some samples at a time, so that memory does not grow with their number."""
@@ -165,7 +199,29 @@ class Transcriber(SupervisedEstimator):
         seed = super()._begin()
         if self.method in METHODS and self.method in _REFUSED:
             raise ValueError(f"method={self.method!r} {_REFUSED[self.method]}; use method='bptt'")
+        transducer_options(self.head, self.head_options)
         return seed
+
+    def _scaler(self, kept: Sequences) -> Scaler:
+        if self.pretrained is None:
+            return super()._scaler(kept)
+        learned = Transcriber.load(self.pretrained)
+        check_features(self.pretrained, learned, self)
+        return learned.input_scaler_
+
+    def _fit_target(self, target: Any, kept: NDArray[np.int64]) -> Any:
+        self._to_predict = target[kept]
+        return target
+
+    def _new_network(self, seed: int) -> Any:
+        network, texts = super()._new_network(seed), vars(self).pop("_to_predict")
+        if self.pretrained is not None:
+            copy_layers(network.lstm, Transcriber.load(self.pretrained).network_.lstm, self.pretrained)
+        if epochs := transducer_options(self.head, self.head_options).prediction_epochs:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                learn_next_label(network.head.prediction, texts, epochs, self.batch_size)
+        return network
 
     def _read_training(self, X: Any) -> Sequences:
         return super()._read_training(features_of(X, self._frontend()))
@@ -180,8 +236,8 @@ class Transcriber(SupervisedEstimator):
         check_length(texts, len(sequences))
         self.alphabet_ = alphabet_of(self.alphabet, texts)
         labels = labels_of(texts, self.alphabet_, sequences.ids)
-        check_feasible(labels, sequences.lengths.tolist(), names=sequences.ids)
-        self._beam()
+        check_feasible(labels, sequences.lengths.tolist(), loss=self.head, names=sequences.ids)
+        self._reader(None)
         target = np.full((len(labels), max(1, *map(len, labels))), IGNORED_LABEL, dtype=np.int64)
         for row, own in zip(target, labels, strict=True):
             row[: len(own)] = own
@@ -192,8 +248,11 @@ class Transcriber(SupervisedEstimator):
         batches.buckets = self.buckets
         return batches
 
-    def _network(self) -> CTCNetwork:
+    def _network(self) -> CTCNetwork | TransducerNetwork:
         lstm = self._lstm(self.channels_)
+        if self.head == "transducer":
+            options = transducer_options(self.head, self.head_options)
+            return TransducerNetwork(lstm, self.alphabet_, options, cell=self.cell, dropout=self.dropout)
         return CTCNetwork(lstm, len(self.alphabet_), self.alphabet_.blank, dropout=self.dropout)
 
     def _check_learned(self) -> None:

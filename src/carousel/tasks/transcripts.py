@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from carousel.data import IGNORED_LABEL, Batch, DataError, Frontend, Sequences
+from carousel.data import Batch, DataError, Frontend, Sequences
 from carousel.data.audio import Recording, SpeechFrontend, read_audio
 from carousel.data.frontend import FRONTENDS
 from carousel.decoding import Hypothesis
 from carousel.nn import CTC, LSTM
+from carousel.tasks.heads import text_loss
 from carousel.tasks.network import output_width
 
 
@@ -54,11 +54,7 @@ class CTCNetwork(nn.Module):
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """Minus the log-probability of the texts, a mean over samples; the target is (batch, longest), filled up."""
-        assert batch.target is not None
-        counts = (batch.target != IGNORED_LABEL).sum(1)
-        time, samples = output.shape[:2]
-        lengths = torch.full((samples,), time) if batch.lengths is None else batch.lengths
-        return self.head.loss(output, batch.target.clamp_min(0), lengths, counts)
+        return text_loss(self.head, output, batch)
 
 
 def frontend_named(given: Frontend | str | None, options: dict[str, Any] | None) -> Frontend | None:

@@ -54,6 +54,18 @@ def test_frames_are_counted(samples: int) -> None:
     assert frontend.seconds(0) == 0.0125
 
 
+def test_frames_are_stacked() -> None:
+    sound = np.random.default_rng(0).normal(size=RATE) / 10
+    plain, stacked = SpeechFrontend(bands=4, deltas=1), SpeechFrontend(bands=4, deltas=1, stack=3)
+    alone, found = plain.features(sound), stacked.features(sound)
+    assert len(alone) == 98 and found.shape == (32, 30) == (stacked.frames(1.0), stacked.n_features)
+    np.testing.assert_array_equal(found[7], np.concatenate(alone[21:24]))
+    assert stacked.names[9:11] == ("d mel4", "energy +1") and len(set(stacked.names)) == 30
+    assert stacked.hop == 0.03 and stacked.seconds(7) == plain.seconds(22)
+    with pytest.raises(DataError, match=r"lasts 0\.0449 s, shorter than one window of 0\.045 s"):
+        stacked.features(sound[:719])
+
+
 def test_other_rates() -> None:
     frontend = SpeechFrontend(rate=8000, bands=20)
     tone = np.sin(2 * np.pi * 1000 * np.arange(8000) / 8000)
@@ -94,7 +106,8 @@ def test_signals_that_are_refused(given: object, said: str) -> None:
         ({"high": 9000}, "at 16000 samples a second give 0 to 8000"),
         ({"cepstra": 40}, "fewer cepstra than bands"),
         ({"step": 0}, "a step of 1"),
-        ({"deltas": -1}, "0 deltas at least"),
+        ({"deltas": -1}, "0 deltas and"),
+        ({"stack": 0}, "a stack of 1 at least"),
         ({"bands": 200}, "see no frequency"),
     ],
 )

@@ -12,6 +12,7 @@ FRONTENDS = [
     SpeechFrontend(deltas=0, cepstra=5),
     SpeechFrontend(deltas=1, step=0.03),
     SpeechFrontend(deltas=3),
+    SpeechFrontend(deltas=1, stack=3),
 ]
 
 

@@ -27,6 +27,8 @@ class SpeechFrontend(Frontend, kind="speech"):
     bands: triangular filters, evenly spaced in mel from `low` to `high` hertz (None: half the rate).
     cepstra: 0 for the bands' log energies, n for the first n cepstral coefficients (without the zeroth).
     energy: with the log energy of each frame. deltas: how many orders of time derivatives follow.
+    stack: so many frames become one, the first to the last; a network then has as many times fewer to read (Sak et al.
+        2015). What is left at the end is dropped.
 
     The defaults are the 123 inputs of Graves, Mohamed and Hinton 2013; `bands=26, cepstra=12, deltas=1` are the 26
     of Graves and Schmidhuber 2005. Each frame is made from its own samples alone: mean removed, pre-emphasised, Hamming
@@ -42,6 +44,7 @@ class SpeechFrontend(Frontend, kind="speech"):
     cepstra: int = 0
     energy: bool = True
     deltas: int = 2
+    stack: int = 1
     low: float = 20.0
     high: float | None = None
 
@@ -51,8 +54,10 @@ class SpeechFrontend(Frontend, kind="speech"):
             raise DataError(
                 f"bands from {self.low} to {high} Hz; at {self.rate} samples a second give 0 to {self.rate / 2}"
             )
-        if self.shift < 1 or self.width < 2 or self.deltas < 0 or self.bands < 1:
-            raise DataError(f"{self}: give a window of 2 samples, a step of 1, 1 band and 0 deltas at least")
+        if self.shift < 1 or self.width < 2 or self.deltas < 0 or self.bands < 1 or self.stack < 1:
+            raise DataError(
+                f"{self}: give a window of 2 samples, a step of 1, 1 band, 0 deltas and a stack of 1 at least"
+            )
         if not 0 <= self.cepstra < self.bands:
             raise DataError(f"{self.cepstra} cepstra of {self.bands} bands; give fewer cepstra than bands")
         if (empty := int((self._filters.sum(0) == 0).sum())) > 0:
@@ -61,16 +66,16 @@ class SpeechFrontend(Frontend, kind="speech"):
     @property
     def hop(self) -> float:
         """Seconds from a frame to the next."""
-        return self.shift / self.rate
+        return self.stack * self.shift / self.rate
 
     @property
     def shift(self) -> int:
-        """Samples from a frame to the next."""
+        """Samples from a frame to the next, before they are stacked."""
         return int(self.rate * self.step + 1e-9)
 
     @property
     def width(self) -> int:
-        """Samples that a frame sees."""
+        """Samples that a frame sees, before they are stacked."""
         return int(self.rate * self.window + 1e-9)
 
     @property
@@ -78,11 +83,12 @@ class SpeechFrontend(Frontend, kind="speech"):
         """The features of a frame: log energy, bands or cepstra; then their derivatives, order by order."""
         kind, count = ("c", self.cepstra) if self.cepstra else ("mel", self.bands)
         base = [*(["energy"] if self.energy else []), *(f"{kind}{number}" for number in range(1, count + 1))]
-        return tuple(f"{'d' * order}{' ' if order else ''}{name}" for order in range(self.deltas + 1) for name in base)
+        own = [f"{'d' * order}{' ' if order else ''}{name}" for order in range(self.deltas + 1) for name in base]
+        return tuple(f"{name} +{later}" if later else name for later in range(self.stack) for name in own)
 
     @property
     def lookahead(self) -> int:
-        """Frames after a frame that its derivatives see."""
+        """Frames after a frame that its derivatives see, before they are stacked."""
         return DELTA_REACH * self.deltas
 
     def frames(self, seconds: float) -> int:
@@ -91,21 +97,31 @@ class SpeechFrontend(Frontend, kind="speech"):
 
     def frames_of(self, samples: int) -> int:
         """The number of frames of so many samples."""
+        return self.windows_of(samples) // self.stack
+
+    def windows_of(self, samples: int) -> int:
+        """The number of frames of so many samples, before they are stacked."""
         return 0 if samples < self.width else 1 + (samples - self.width) // self.shift
 
     def seconds(self, frame: int) -> float:
         """The time of a frame's middle."""
-        return (frame * self.shift + self.width / 2) / self.rate
+        first = frame * self.stack + (self.stack - 1) / 2
+        return (first * self.shift + self.width / 2) / self.rate
 
     def features(self, signal: Any) -> Features:
         """Features (time, features) of a Recording, or of samples (time,) in [-1, 1] at this front end's rate.
 
         Raises DataError for another rate, NaN, or a signal shorter than a window.
         """
-        return with_deltas(self.static(self._checked(signal)), self.deltas).astype(np.float32)
+        return self.stacked(with_deltas(self.static(self._checked(signal)), self.deltas)).astype(np.float32)
+
+    def stacked(self, frames: Frames) -> Frames:
+        """Frames (time, features), so many of them side by side, (time / stack, features stack)."""
+        whole = len(frames) // self.stack * self.stack
+        return frames[:whole].reshape(whole // self.stack, -1)
 
     def static(self, samples: NDArray[Any]) -> Frames:
-        """The features before their derivatives, (time, features), of samples (time,)."""
+        """The features before their derivatives and before they are stacked, (time, features), of samples (time,)."""
         windows = sliding_window_view(samples, self.width)[:: self.shift]
         blocks = range(0, len(windows), FRAMES_AT_ONCE)
         return np.concatenate([self._block(windows[at : at + FRAMES_AT_ONCE]) for at in blocks])
@@ -120,11 +136,9 @@ class SpeechFrontend(Frontend, kind="speech"):
         samples = np.asarray(signal.samples if isinstance(signal, Recording) else signal)
         if samples.ndim != 1 or samples.dtype.kind != "f":
             raise DataError(f"{source} has shape {samples.shape} and dtype {samples.dtype}; give floats (time,)")
-        if len(samples) < self.width:
-            took = len(samples) / self.rate
-            raise DataError(
-                f"{source} lasts {took:.3g} s, shorter than one window of {self.window:g} s; drop or pad it"
-            )
+        if len(samples) < (least := self.width + (self.stack - 1) * self.shift):
+            took, wanted = len(samples) / self.rate, least / self.rate
+            raise DataError(f"{source} lasts {took:.3g} s, shorter than one window of {wanted:g} s; drop or pad it")
         if not np.isfinite(samples).all():
             raise DataError(f"{source} holds NaN or infinity; mend or drop it")
         return samples

@@ -13,7 +13,8 @@ from carousel.data.frontend import Features
 class FeatureStream:
     """Features from samples in pieces of any length; all pieces together are `frontend.features` of the whole.
 
-    A frame comes out when its window and those that its derivatives see are there: `frontend.lookahead` frames later.
+    A frame comes out when its window and those that its derivatives see are there: `frontend.lookahead` frames later,
+    and when all are there that it is stacked with.
     """
 
     def __init__(self, frontend: SpeechFrontend) -> None:
@@ -32,7 +33,7 @@ class FeatureStream:
             raise DataError(f"a piece has shape {given.shape} and dtype {given.dtype}; give finite floats (time,)")
         ahead = min(self._gap, len(given))
         self._samples, self._gap = np.concatenate([self._samples, given[ahead:]]), self._gap - ahead
-        fresh = self.frontend.frames_of(len(self._samples))
+        fresh = self.frontend.windows_of(len(self._samples))
         if fresh:
             frames = self.frontend.static(self._samples)
             self._frames = frames if self._frames is None else np.concatenate([self._frames, frames])
@@ -48,10 +49,11 @@ class FeatureStream:
 
     def _taken(self, behind: int) -> Features:
         """Frames up to so many before the last; those that later derivatives still see are kept."""
-        if self._frames is None or len(self._frames) - behind <= self._done:
+        ready = 0 if self._frames is None else len(self._frames) - behind - self._done
+        if self._frames is None or ready < self.frontend.stack:
             return np.empty((0, self.frontend.n_features), np.float32)
-        end = len(self._frames) - behind
-        found = with_deltas(self._frames, self.frontend.deltas)[self._done : end].astype(np.float32)
+        end = self._done + ready // self.frontend.stack * self.frontend.stack
+        found = self.frontend.stacked(with_deltas(self._frames, self.frontend.deltas)[self._done : end])
         kept = max(0, end - self.frontend.lookahead)
         self._frames, self._done = self._frames[kept:], end - kept
-        return found
+        return found.astype(np.float32)

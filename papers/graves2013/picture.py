@@ -1,0 +1,54 @@
+"""The figure: error rates by depth and direction, and those of nets of three layers."""
+
+from typing import Any
+
+from papers.experiment import Results
+
+DEPTHS = ("1 layer", "2 layers", "3 layers")
+BARS = {
+    "3 layers": "CTC",
+    "transducer": "transducer",
+    "transducer from CTC": "transducer, begun from CTC",
+    "longer": "CTC, taught longer",
+    "longer, weight noise": "CTC, still longer, weight noise",
+}
+DIRECTIONS = {"": ("both directions", "#d55e00"), ", forwards": ("forwards alone", "#4292c6")}
+GREY = "#8c959f"
+
+
+def picture(results: Results) -> Any:
+    """The figure, of two panels."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.6, 3.3), layout="constrained")
+    by_depth, by_head = figure.subplots(1, 2, width_ratios=(1, 1.15))
+    _depths(by_depth, results)
+    _heads(by_head, results)
+    for panel in (by_depth, by_head):
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _depths(panel: Any, results: Results) -> None:
+    for ending, (name, colour) in DIRECTIONS.items():
+        for way, style, words in (("beam", "-", ""), ("language", "--", ", with phone 5-gram")):
+            rates = [100 * results[depth + ending][way]["all"] for depth in DEPTHS]
+            panel.plot([1, 2, 3], rates, style, marker="o", markersize=4, color=colour, label=name + words)
+    panel.set(xticks=[1, 2, 3], xlabel="layers", ylim=(0, None))
+    panel.legend(frameon=False, fontsize=7)
+    panel.set_title("Phone errors of CTC, in %", loc="left", fontsize=10, fontweight="bold")
+
+
+def _heads(panel: Any, results: Results) -> None:
+    bars = []
+    for name, title in BARS.items():
+        row = results[name]
+        bars.append((title, row["beam"]["all"], "#d55e00"))
+        if "language" in row:
+            bars.append((f"{title}, with 5-gram", row["language"]["all"], GREY))
+    titles, rates, colours = zip(*bars, strict=True)
+    drawn = panel.barh(titles, [100 * rate for rate in rates], color=colours)
+    panel.bar_label(drawn, fmt=" %.1f", fontsize=8)
+    panel.invert_yaxis()
+    panel.tick_params(axis="y", labelsize=8)
+    panel.set_title("Phone errors with three layers, in %", loc="left", fontsize=10, fontweight="bold")

@@ -1,0 +1,78 @@
+"""Phones of unsegmented speech: how deep, in which direction, and CTC or transducer."""
+
+import time
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from papers.experiment import Parts, Results
+from papers.graves2013.decoding import judged
+from papers.graves2013.nets import Settings, trained
+
+BEST = "longer, weight noise"
+SPEECH = ("sample", "bands", "deltas", "stack")
+PLAIN = {"written": "phones", "begins": None, "speeds": [[1, 1]]}
+SEARCH = ("order", "weights", "bonuses", "beam", "beam_tried")
+
+
+def parts(settings: Settings) -> Parts:
+    """A net each."""
+    return {name: partial(learned, described(settings, name), searched(settings, name)) for name in settings["nets"]}
+
+
+def described(settings: Settings, name: str) -> Settings:
+    """All that a network depends on."""
+    own = {**PLAIN, **settings["nets"][name]}
+    return {
+        **{each: settings[each] for each in SPEECH},
+        "speeds": own["speeds"],
+        "net": settings["common"] | own["net"] | settings["small"],
+        "written": own["written"],
+        "begins": None if own["begins"] is None else described(settings, own["begins"]),
+    }
+
+
+def searched(settings: Settings, name: str) -> Settings:
+    """How it is read off."""
+    found = {each: settings[each] for each in SEARCH}
+    if settings["nets"][name]["net"].get("head") == "transducer":
+        return found | settings["transducer"]
+    return found
+
+
+def learned(settings: Settings, search: Settings) -> dict[str, Any]:
+    """Train a net: its error rates on the test part, its weights, its losses, seconds of the processor."""
+    began = time.process_time()
+    net = trained(settings)
+    weights = sum(weight.numel() for weight in net.network_.parameters())
+    taught = time.process_time() - began
+    found = judged(net, settings | search)
+    return {**found, "weights": weights, "losses": [row["loss"] for row in net.history_], "trained_in": taught}
+
+
+def claims(results: Results) -> dict[str, list[float]]:
+    """One list of values for each claim of expected.json: error rates by beam search, and others by their names."""
+    found = {name: [row["beam"]["all"]] for name, row in results.items()}
+    for name, row in results.items():
+        found |= {f"{name}, {way}": [row[way]["all"]] for way in ("best_path", "language") if way in row}
+    if BEST in results:
+        found[f"{BEST}, no pauses"] = [results[BEST]["language"]["without pauses"]]
+        found["letters, words"] = [results["letters"]["language"]["words"]]
+        found["order"] = [_in_order({name: row["beam"]["all"] for name, row in results.items()})]
+    return found
+
+
+def _in_order(rate: dict[str, float]) -> float:
+    """The share of the paper's comparisons that come out as there."""
+    better = [("2 layers", "1 layer"), ("3 layers", "2 layers"), ("3 layers", "1 layer, wide")]
+    better += [(depth, f"{depth}, forwards") for depth in ("1 layer", "2 layers", "3 layers")]
+    better += [("transducer", "3 layers"), ("transducer from CTC", "transducer")]
+    return fmean(rate[one] < rate[other] for one, other in better)
+
+
+def draw(results: Results, path: Path) -> None:
+    """The figure: error rates by depth and direction, and those of the nets of three layers."""
+    from papers.graves2013.picture import picture
+
+    picture(results).savefig(path, dpi=130, metadata={"Software": None})
