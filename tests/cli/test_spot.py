@@ -65,23 +65,23 @@ def test_a_manifest_is_learned_and_measured(run: Path, call: Call, manifest: Pat
 
 
 def test_files_are_searched(run: Path, call: Call, manifest: Path) -> None:
-    files = [Path("wav") / f"{number}.wav" for number in (2, 3)]
-    fitted = load(run)
-    spotted = fitted.spot(files)
-    assert [own.keyword for own in spotted[0]] == ["go", "stop"] and spotted[1] == []
+    fitted, files = load(run), _files()
+    spotted = [(str(file), own) for file, one in zip(files, fitted.spot(files), strict=True) for own in one]
+    assert {own.keyword for _, own in spotted} == {"go", "stop"}
     found = call("spot", run, *files)
     assert found.exit_code == 0, found.stderr
     rows = [line.split("\t") for line in found.stdout.splitlines()]
-    assert [(row[0], row[4]) for row in rows] == [(str(files[0]), "go"), (str(files[0]), "stop")]
-    assert float(rows[0][1]) == pytest.approx(spotted[0][0].start, abs=0.01)
+    assert [(row[0], row[4]) for row in rows] == [(file, own.keyword) for file, own in spotted]
+    assert float(rows[0][1]) == pytest.approx(spotted[0][1].start, abs=0.01)
     shown = json.loads(call("spot", run, *files, "--threshold", "0.99999", "--keyword", "stop", "--json").stdout)
     assert [own["file"] for own in shown["files"]] == list(map(str, files))
     assert all(own["confidence"] >= 0.99999 for one in shown["files"] for own in one["detections"])
     shown = json.loads(call("spot", run, *files, "--keyword", "stop", "--json").stdout)
-    (only,) = shown["files"][0]["detections"]
-    assert only["keyword"] == "stop" and only["unit"] == "seconds" and 0.1 < only["start"] < only["end"] < 0.5
+    heard = [own for one in shown["files"] for own in one["detections"]]
+    assert len(heard) == sum(own.keyword == "stop" for _, own in spotted)
+    assert all(own["keyword"] == "stop" and own["unit"] == "seconds" and own["end"] < 0.8 for own in heard)
     table = call("predict", run, manifest).stdout.splitlines()
-    assert table[0] == "file,keyword,start,end,confidence" and len(table) == 1 + sum(map(len, fitted.spot(_files())))
+    assert table[0] == "file,keyword,start,end,confidence" and len(table) == 1 + len(spotted)
 
 
 def _files() -> list[Path]:
@@ -93,7 +93,7 @@ def test_a_transcriber_finds_what_it_can_spell(manifest: Path, call: Call) -> No
     found = call("spot", "letters", "wav/0.wav", "--keyword", "top", "--keyword", "gum=gu m", "--json")
     assert found.exit_code == 0, found.stderr
     assert json.loads(found.stdout)["files"][0]["detections"] == [], "two epochs teach nothing"
-    assert call("spot", "letters", "wav/0.wav", "--keyword", "um", "--threshold", "0.001").stdout.endswith("\tum\n")
+    assert call("spot", "letters", "wav/0.wav", "--keyword", "M=m", "--threshold", "0.001").stdout.endswith("\tM\n")
     refused = call("spot", "letters", "wav/0.wav", "--keyword", "z")
     assert refused.exit_code == 1 and "dictionary has 'z'" in refused.stderr
     nothing = call("spot", "letters", "wav/0.wav")
@@ -103,7 +103,7 @@ def test_a_transcriber_finds_what_it_can_spell(manifest: Path, call: Call) -> No
 def test_keywords_alone(manifest: Path, call: Call) -> None:
     rows = [
         ["file", "text"],
-        *([f"wav/{number}.wav", "go" if "go" in text else ""] for number, text in enumerate(TEXTS)),
+        *([f"wav/{number}.wav", "go" if "um" in text else ""] for number, text in enumerate(TEXTS)),
     ]
     listed = write_rows(Path("listed.csv"), rows)
     assert call("fit", "spot", listed, "--symbols", "--out", "one", *SPEECH, *QUICK).exit_code == 0
@@ -112,17 +112,17 @@ def test_keywords_alone(manifest: Path, call: Call) -> None:
     assert found.exit_code == 1 and "has 'um'" in found.stderr
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "sentence"),
-    [
+def test_what_cannot_be_is_refused(run: Path, call: Call) -> None:
+    Path("empty.wav").touch()
+    cases: list[tuple[tuple[str, ...], int, str]] = [
         (("spot", "run", "wav/0.wav", "--threshold", "1"), 2, "--threshold is 1"),
         (("spot", "run", "empty.wav"), 1, "empty.wav is empty"),
         (("spot", "run", "nowhere.wav"), 1, "nowhere.wav"),
         (("fit", "spot", "said.csv", "--out", "x", "--keywords", "go,left", *SPEECH, *QUICK), 1, "holds 'left'"),
+        (("fit", "spot", "said.csv", "--out", "x", "--keywords", "left", *SPEECH, *QUICK), 1, "no keyword is in the 4"),
         (("fit", "spot", "said.csv", "--out", "x", "--threshold", "2", *SPEECH, *QUICK), 2, "threshold is 2"),
-    ],
-)
-def test_what_cannot_be_is_refused(words: tuple[str, ...], code: int, sentence: str, run: Path, call: Call) -> None:
-    Path("empty.wav").touch()
-    found = call(*words)
-    assert found.exit_code == code and sentence in found.stderr, found.stderr
+    ]
+    for words, code, sentence in cases:
+        found = call(*words)
+        assert found.exit_code == code and sentence in found.stderr, found.stderr
+    assert not Path("x").exists()

@@ -167,6 +167,7 @@ def test_false_alarms_are_counted_by_the_hour(listener: KeywordSpotter) -> None:
     found = listener.evaluate(X, ["um go", "um um"])
     assert found["false_alarms"] == 0 and found["figure_of_merit"] == 1
     hours = sum(len(own) for own in listener.log_probabilities(X)) * 0.01 / 3600
+    assert np.isnan(listener.evaluate(X, ["um", "um"])["accuracy"]), "where no keyword was said, no share is right"
     missed = listener.evaluate(X, ["um um", "go"])
     assert missed["false_alarms"] == pytest.approx(1 / hours) and missed["figure_of_merit"] == 0
 

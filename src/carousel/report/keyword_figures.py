@@ -30,8 +30,8 @@ def threshold_tradeoff(found: KeywordFindings) -> Drawing | None:
     across = "false alarms a keyword and hour" if timed else "threshold"
     drawn = figure([line, ring], 320, hovermode="closest", xaxis=axis(across), yaxis=axis("missed, %"))
     caption = (
-        f"Each dot is a threshold, from {number(points[0].threshold)} to {number(points[-1].threshold)}; the ring is near "
-        f"the one in use, {number(found.threshold)}. Left and low is better."
+        f"Each dot is a threshold, from {number(points[0].threshold)} to {number(points[-1].threshold)}; the ring is "
+        f"near the one in use, {number(found.threshold)}. Left and low is better."
     )
     return Drawing("keyword-thresholds", "Missed keywords against false alarms", caption, drawn)
 

@@ -75,8 +75,8 @@ def sections(findings: Findings) -> list[Section]:
     """Every section that these findings fill, in reading order."""
     candidates = [
         _data(findings), _learning(findings), _results(findings), *_forecast(findings), *_classes(findings),
-        *_regression(findings), *_labels(findings), *_control(findings), *_keywords(findings), *_worst(findings), *_memory(findings),
-        _cell(findings), *_settings(findings),
+        *_regression(findings), *_labels(findings), *_control(findings), *_keywords(findings), *_worst(findings),
+        *_memory(findings), _cell(findings), *_settings(findings),
     ]  # fmt: skip
     return [section for section in candidates if section is not None]
 

@@ -89,7 +89,7 @@ class KeywordSpotter(Transcriber):
         said, heard = self._listed(truths), self._listed(found)
         counts = all_keywords(keyword_counts(said, heard).values())
         return {
-            "accuracy": 1 - error_rate(said, heard).rate,
+            "accuracy": 1 - error_rate(said, heard).rate if counts.said else float("nan"),
             "recall": counts.recall,
             "precision": counts.precision,
             "f1": counts.f1,
@@ -99,9 +99,10 @@ class KeywordSpotter(Transcriber):
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """How well keywords are found.
 
-        "accuracy": 1 - (substituted + missed + inserted keywords) / said ones, their order counts. "recall",
-        "precision", "f1": over all keywords together. "exact": the share of recordings without an error. Where frames
-        have times: "false_alarms", a keyword and hour, and "figure_of_merit", the mean recall at 1 to 10 of these.
+        "accuracy": 1 - (substituted + missed + inserted keywords) / said ones, where their order counts. "recall",
+        "precision", "f1": over all keywords together; NaN where none was said, or found. "exact": the share of
+        recordings without an error. Where frames have times: "false_alarms", a keyword and hour, and
+        "figure_of_merit", the mean recall at 1 to 10 of these.
         """
         found = self.compare(y, self.predict(X))
         points = self.tradeoff(X, y, (*THRESHOLDS, self.threshold))

@@ -9,6 +9,7 @@ import numpy as np
 
 from carousel.cli.studies.manifest import ManifestColumns, Transcripts, named_files, read_files, read_transcripts
 from carousel.cli.studies.transcription import TranscriptionStudy
+from carousel.data import DataError
 from carousel.report import (
     KeywordExample,
     KeywordFindings,
@@ -49,6 +50,11 @@ class SpottingStudy(TranscriptionStudy):
         self.train, self.test = (
             replace(part, texts=estimator.keywords_of(part.texts)) for part in (self.train, self.test)
         )
+        if not any(self.test.texts):
+            raise DataError(
+                f"no keyword is in the {len(self.test)} files held out to test on, so nothing could be measured; name "
+                "a manifest by --test, or draw others by --seed"
+            )
 
     def results(self) -> Results:
         return _results(self.spotter, self.test, _baselines(self.train, self.test))
