@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from papers.graves2005.hmm import Frames, Labels, PhoneModel
 from papers.graves2005.hybrid import Given
 
+FLOOR = -1e4
+"""The least logarithm of a density."""
+
 
 class KeywordFiller:
     """Keywords as rows of phone models, and a loop of the same models for everything else (Rose and Paul 1990).
@@ -30,7 +33,7 @@ class KeywordFiller:
         loop = self.phones._joined(1.0)
         found = []
         for own in frames:
-            densities = loop._compute_log_likelihood(self.phones._scaled(own))
+            densities = np.maximum(loop._compute_log_likelihood(self.phones._scaled(own)), FLOOR)
             path = word[network.predict(densities[:, source])]
             begins = np.flatnonzero(np.diff(path, prepend=-1) != 0)
             found.append([[*self.spellings][path[at]] for at in begins if path[at] >= 0])
