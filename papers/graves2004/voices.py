@@ -16,7 +16,8 @@ VOICES = {"en": "en-us", "es": "es-419", "fr": "fr-fr", "it": "it", "ru": "ru"}
 """eSpeak's voices, as near to the speakers' own countries as it has them."""
 HEARD = ("m1", "m2", "m3", "m4", "m5", "f1", "f2", "f3", "f4")
 UNHEARD = ("m6", "m7", "f5")
-USUAL = Voice()
+PADDING, KNOTS = 2000, 6
+"""Samples of silence at most, and points of the curve."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +46,29 @@ def synthetic(language: str, variants: tuple[str, ...], each: int, varied: bool,
             name = f"{VOICES[language]}+{variant}"
             recording, _ = spoken(str(digit), drawn(name, rng) if varied else Voice(name))
             samples = resample(recording.samples, recording.rate, frontend.rate)
-            found[0].append(frontend.features(noise(samples, rng) if varied else samples).astype(np.float64))
+            samples = noise(altered(samples, rng), rng) if varied else samples
+            found[0].append(frontend.features(samples).astype(np.float64))
             found[1].append(digit)
     return Digits(*found)
 
 
+def altered(samples: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """As if from another throat, through another line, with silence around: drawn anew each time.
+
+    Time and frequency are stretched together by up to a fifth, frequencies are weighted by a smooth curve within 12 dB.
+    """
+    stretch = rng.uniform(0.83, 1.2)
+    samples = np.interp(np.arange(0, len(samples) - 1, stretch), np.arange(len(samples)), samples)
+    before, after = rng.integers(0, PADDING, 2)
+    samples = np.pad(samples, (int(before), int(after)))
+    spectrum = np.fft.rfft(samples)
+    decibels = np.interp(np.linspace(0, 1, len(spectrum)), np.linspace(0, 1, KNOTS), rng.uniform(-12, 12, KNOTS))
+    return np.fft.irfft(spectrum * 10 ** (decibels / 20), len(samples))
+
+
 def drawn(name: str, rng: np.random.Generator) -> Voice:
     """A voice with drawn speed, pitch and range."""
-    speed, pitch, wide = rng.integers(110, 230), rng.integers(20, 81), rng.integers(20, 81)
+    speed, pitch, wide = rng.integers(80, 200), rng.integers(20, 81), rng.integers(20, 81)
     return Voice(name, int(speed), int(pitch), int(wide))
 
 
