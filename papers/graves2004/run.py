@@ -35,7 +35,7 @@ def data(settings: Settings, language: str, way: str) -> dict[str, Digits]:
     frontend = SpeechFrontend(**{name: settings[name] for name in ("rate", "bands", "cepstra", "deltas")})
     found = {
         "training": synthetic(language, HEARD, settings["a_voice"], varied, frontend),
-        "unheard": synthetic(language, UNHEARD, settings["a_voice"], True, frontend),
+        "unheard": synthetic(language, UNHEARD, 1, True, frontend),
     }
     found |= {"real": real(language, frontend)} if settings["real"] else {}
     return {name: own.normalised() for name, own in found.items()} if normalised else found

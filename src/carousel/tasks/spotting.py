@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from carousel.data import Alphabet, DataError
+from carousel.data import Alphabet, DataError, Sequences
 from carousel.data.feasibility import frames_needed
 from carousel.decoding import Hypothesis, KeywordSearch, align
 from carousel.metrics import (
@@ -104,11 +104,15 @@ class KeywordSpotter(Transcriber):
         recordings without an error. Where frames have times: "false_alarms", a keyword and hour, and
         "figure_of_merit", the mean recall at 1 to 10 of these.
         """
-        found = self.compare(y, self.predict(X))
-        points = self.tradeoff(X, y, (*THRESHOLDS, self.threshold))
-        if np.isnan(points[-1].false_alarms):
-            return found
-        return {**found, "false_alarms": points[-1].false_alarms, "figure_of_merit": figure_of_merit(points)}
+        check_is_fitted(self)
+        X = X if self._frontend() is None else self.features(X)
+        found = self.predict(X)
+        scores, known = self.compare(y, found), self._known(self._read(X))
+        if known["hours"] == 0:
+            return scores
+        point = operating_point(self.threshold, self._listed(self._texts(y)), self._listed(found), **known)
+        merit = figure_of_merit(self.tradeoff(X, y))
+        return {**scores, "false_alarms": point.false_alarms, "figure_of_merit": merit}
 
     def keyword_counts(self, X: Any, y: Any) -> dict[str, KeywordCounts]:
         """Of each keyword how often it was said, found, and both, at the parameters' decoder and threshold."""
@@ -124,10 +128,7 @@ class KeywordSpotter(Transcriber):
         sequences = self._read(X)
         truths = self._listed(self._texts(y))
         check_length(truths, len(sequences))
-        frontend = self._frontend()
-        hop = None if frontend is None else frontend.hop
-        hours = 0.0 if hop is None else float(sequences.lengths.sum()) * hop / 3600
-        known: dict[str, Any] = {"keywords": len(self.alphabet_.symbols), "hours": hours}
+        known = self._known(sequences)
         heard: list[list[list[str]]] = [[] for _ in thresholds]
         searches = [self._search(threshold) for threshold in thresholds]
         for log_probs in self._log_probs(sequences):
@@ -140,6 +141,13 @@ class KeywordSpotter(Transcriber):
     def keywords_of(self, y: Any) -> list[list[str]]:
         """The keywords that each text of y holds, in their order; of lists all."""
         return self._texts(y)
+
+    def _known(self, sequences: Sequences) -> dict[str, Any]:
+        """How many keywords there are, and the hours of the recordings; 0 where frames have no times."""
+        frontend = self._frontend()
+        hop = None if frontend is None else frontend.hop
+        hours = 0.0 if hop is None else float(sequences.lengths.sum()) * hop / 3600
+        return {"keywords": len(self.alphabet_.symbols), "hours": hours}
 
     def _search(self, threshold: float) -> KeywordSearch:
         return KeywordSearch(self.alphabet_, self.alphabet_.symbols, threshold)
