@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from carousel.tasks import (
         Controller,
         Forecaster,
+        KeywordSpotter,
         SequenceClassifier,
         SequenceLabeler,
         SequenceRegressor,
@@ -33,6 +34,7 @@ _ROOM_OF = {
     "LSTMCell": "nn",
     "Controller": "tasks",
     "Forecaster": "tasks",
+    "KeywordSpotter": "tasks",
     "SequenceClassifier": "tasks",
     "SequenceLabeler": "tasks",
     "SequenceRegressor": "tasks",
@@ -48,6 +50,7 @@ __all__ = [
     "Controller",
     "Forecaster",
     "Gate",
+    "KeywordSpotter",
     "LSTMCell",
     "Open",
     "SequenceClassifier",

@@ -52,7 +52,7 @@ def test_it_runs_as_a_module(process: Call) -> None:
         ("bogus", "error: No such command 'bogus'; see `carousel --help`"),
         ("cells --bogus", "error: No such option: --bogus; see `carousel cells --help`"),
         ("fit", "error: Missing command; see `carousel fit --help`"),
-        ("fit nix", "there is no task 'nix'; there are classify, regress, label, transcribe, forecast, control"),
+        ("fit nix", "there is no task 'nix'; there are classify, regress, label, transcribe, spot, forecast, control"),
         ("predict", "error: Missing argument 'run'; see `carousel predict --help`"),
         ("fit classify", "error: there is no data: name a file or folder behind `fit classify`"),
     ],

@@ -235,6 +235,39 @@ def control() -> report.Findings:
     )  # fmt: skip
 
 
+def spoken(index: int) -> report.KeywordExample:
+    """Three keywords in four seconds; the second is missed in the last recording, and a false alarm stands there."""
+    t = np.arange(200)
+    peaks = {"Montag": 40 + 5 * index, "Termin": 90, "Hamburg": 150}
+    heights = {"Montag": 0.98, "Termin": 0.9 if index < 1 else 0.3, "Hamburg": 0.7}
+    outputs = [report.KeywordOutput(word, heights[word] * np.exp(-(((t - at) / 4) ** 2))) for word, at in peaks.items()]
+    marks = [
+        report.KeywordMark(word, 0.02 * (at - 3), 0.02 * (at + 3), heights[word])
+        for word, at in peaks.items()
+        if heights[word] > 0.5
+    ]
+    return report.KeywordExample(f"wav/{index}.wav", ("Montag", "Termin", "Hamburg")[: 3 - index], outputs, marks, 0.02)
+
+
+def spotting() -> report.Findings:
+    counts = {"Montag": (31, 33, 30), "Termin": (24, 21, 21), "Hamburg": (18, 19, 12), "Januar": (0, 1, 0)}
+    points = [
+        report.ThresholdPoint(k / 20, 1 - (k / 20) ** 3, 0.6 + k / 60, 80 * (1 - k / 20) ** 3) for k in range(1, 20)
+    ]
+    scores = (
+        report.Score("no keyword ever", {"accuracy": 0.0, "recall": 0.0}),
+        report.Score("LSTM", {"accuracy": 0.81, "recall": 0.86}, is_model=True),
+    )
+    return replace(
+        classification(), title="Keywords of dialogues", task="spot", classes=None, worst=(),
+        results=report.Results(scores, "accuracy", lower_is_better=False),
+        keywords=report.KeywordFindings(
+            tuple(report.KeywordScore(word, *own) for word, own in counts.items()), 0.5, points,
+            tuple(spoken(k) for k in range(2)),
+        ),
+    )  # fmt: skip
+
+
 ALL = {
     "forecast": forecast,
     "losing": losing,
@@ -242,4 +275,5 @@ ALL = {
     "regress": regression,
     "label": labelling,
     "control": control,
+    "spotting": spotting,
 }

@@ -14,6 +14,7 @@ from carousel.report.class_figures import class_rows, confusion_matrix
 from carousel.report.figures import learning_curves, length_histogram, worst_case
 from carousel.report.findings import ForecastFindings, HorizonError
 from carousel.report.forecast_figures import coverage_by_horizon, error_by_horizon, example_forecast
+from carousel.report.keyword_figures import keyword_example, threshold_tradeoff
 from carousel.report.memory_figures import gradient_flow, jacobians
 from carousel.report.page import TEMPLATES
 from carousel.report.plotting import Drawing, text, thinned, times
@@ -203,3 +204,31 @@ def test_an_error_that_would_flatten_the_others_is_named_instead_of_drawn() -> N
     assert drawn is not None
     assert [trace["name"] for trace in drawn.figure["data"]] == ["near", "LSTM"]
     assert "not drawn: mean" in drawn.caption
+
+
+def test_missed_keywords_stand_against_false_alarms_or_thresholds() -> None:
+    found = samples.spotting().keywords
+    assert found is not None
+    timed = threshold_tradeoff(found)
+    assert timed is not None and timed.figure["layout"]["xaxis"]["title"]["text"] == "false alarms a keyword and hour"
+    line, ring = timed.figure["data"]
+    assert ring["x"] == [line["x"][9]] and line["text"][9] == "0.5", "the ring is at the threshold in use"
+    assert line["y"][9] == pytest.approx(12.5)
+    points = tuple(replace(point, false_alarms=None) for point in found.points)
+    plain = threshold_tradeoff(replace(found, points=points))
+    assert plain is not None and plain.figure["layout"]["xaxis"]["title"]["text"] == "threshold"
+    assert plain.figure["data"][0]["x"] == [point.threshold for point in points]
+    assert threshold_tradeoff(replace(found, points=())) is None
+
+
+def test_a_band_and_a_name_for_each_keyword_that_was_spotted() -> None:
+    found = samples.spotting().keywords
+    assert found is not None
+    drawn = keyword_example(found.examples[1], 1, 0.5)
+    _, *bands = drawn.figure["layout"]["shapes"]
+    assert [(band["x0"], band["x1"]) for band in bands] == [(0.84, 0.96), (2.94, 3.06)]
+    assert [own["text"] for own in drawn.figure["layout"]["annotations"]] == ["Montag", "Hamburg"]
+    assert drawn.caption == "Said: Montag and Termin. Spotted: Montag and Hamburg."
+    assert drawn.figure["data"][0]["x"][:2] == [0, 0.02]
+    silent = keyword_example(replace(found.examples[1], truth=(), marks=()), 1, 0.5)
+    assert silent.caption == "Said: no keyword. Spotted: nothing."

@@ -14,6 +14,7 @@ from carousel.cli.gradients import gradients
 from carousel.cli.info import info
 from carousel.cli.predict import predict
 from carousel.cli.report import report
+from carousel.cli.spot import spot
 from carousel.cli.transcribe import transcribe
 
 
@@ -70,7 +71,7 @@ def start(
         print(context.get_help())
 
 
-for command in (predict, transcribe, evaluate, report, cells, gradients, info):
+for command in (predict, transcribe, spot, evaluate, report, cells, gradients, info):
     app.command()(command)
 
 

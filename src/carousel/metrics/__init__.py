@@ -1,5 +1,13 @@
-"""How good an answer is: measures of predictions and of transcriptions, as plain functions."""
+"""How good an answer is: measures of predictions, transcriptions and spotted keywords, as plain functions."""
 
+from carousel.metrics.keywords import (
+    KeywordCounts,
+    OperatingPoint,
+    all_keywords,
+    figure_of_merit,
+    keyword_counts,
+    operating_point,
+)
 from carousel.metrics.predictions import (
     accuracy,
     balanced_accuracy,
@@ -31,7 +39,10 @@ from carousel.metrics.transcripts import (
 __all__ = [
     "Edit",
     "ErrorRate",
+    "KeywordCounts",
+    "OperatingPoint",
     "accuracy",
+    "all_keywords",
     "balanced_accuracy",
     "character_error_rate",
     "confusion",
@@ -41,11 +52,14 @@ __all__ = [
     "edit_distance",
     "edits",
     "error_rate",
+    "figure_of_merit",
     "interval_width",
+    "keyword_counts",
     "macro_f1",
     "mae",
     "mae_by_step",
     "mase",
+    "operating_point",
     "pinball",
     "r2",
     "rmse",

@@ -33,6 +33,14 @@ from carousel.report.findings import (
 )
 from carousel.report.gradient_picture import draw_gradient_norms
 from carousel.report.gradients import GradientNorms, fresh_norms, gradient_norms, random_inputs
+from carousel.report.keyword_findings import (
+    KeywordExample,
+    KeywordFindings,
+    KeywordMark,
+    KeywordOutput,
+    KeywordScore,
+    ThresholdPoint,
+)
 from carousel.report.memory import Labels, look_inside, look_inside_layer
 from carousel.report.page import render, write
 from carousel.report.verdict import Verdict, verdict
@@ -52,6 +60,11 @@ __all__ = [
     "GradientNorms",
     "HorizonError",
     "Interval",
+    "KeywordExample",
+    "KeywordFindings",
+    "KeywordMark",
+    "KeywordOutput",
+    "KeywordScore",
     "LabelExample",
     "LabelFindings",
     "Labels",
@@ -63,6 +76,7 @@ __all__ = [
     "ReportError",
     "Results",
     "Score",
+    "ThresholdPoint",
     "Verdict",
     "WorstCase",
     "cell_findings",

@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 from carousel.cells import Cell, citation, equations, find, latex
 from carousel.report.errors import ReportError
+from carousel.report.keyword_findings import KeywordFindings
 from carousel.report.records import Number, Record, Row, Setting, dumps, loads
 
 FORMAT = 1
 Numbers = Row[Number]
-Task = Literal["forecast", "classify", "regress", "label", "transcribe", "control"]
+Task = Literal["forecast", "classify", "regress", "label", "transcribe", "spot", "control"]
 
 
 def _same_length(what: str, **columns: Row[Any] | None) -> None:
@@ -335,6 +336,7 @@ class Findings(Record):
     regression: RegressionFindings | None = None
     labels: LabelFindings | None = None
     control: ControlFindings | None = None
+    keywords: KeywordFindings | None = None
     worst: Row[WorstCase] = ()
     memory: MemoryFindings | None = None
     settings: dict[str, Setting] = field(default_factory=dict)

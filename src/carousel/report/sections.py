@@ -17,6 +17,7 @@ from carousel.report.figures import (
 )
 from carousel.report.findings import Findings
 from carousel.report.forecast_figures import coverage_by_horizon, error_by_horizon, example_forecast, example_keys
+from carousel.report.keyword_figures import keyword_example, threshold_tradeoff, threshold_words
 from carousel.report.memory_figures import gradient_flow, inside_the_memory, jacobians
 from carousel.report.plotting import Drawing, Key
 from carousel.report.records import Number
@@ -74,8 +75,8 @@ def sections(findings: Findings) -> list[Section]:
     """Every section that these findings fill, in reading order."""
     candidates = [
         _data(findings), _learning(findings), _results(findings), *_forecast(findings), *_classes(findings),
-        *_regression(findings), *_labels(findings), *_control(findings), *_worst(findings), *_memory(findings),
-        _cell(findings), *_settings(findings),
+        *_regression(findings), *_labels(findings), *_control(findings), *_keywords(findings), *_worst(findings),
+        *_memory(findings), _cell(findings), *_settings(findings),
     ]  # fmt: skip
     return [section for section in candidates if section is not None]
 
@@ -199,6 +200,23 @@ def _control(findings: Findings) -> Iterable[Section]:
     if findings.control is not None:
         lead = "The first of the episodes that were measured: what the policy saw, what it did, and what that brought."
         yield Section("episode", "An episode", lead, drawings=(episode(findings.control),))
+
+
+def _keywords(findings: Findings) -> Iterable[Section]:
+    found = findings.keywords
+    if found is None:
+        return
+    rows = tuple(
+        (own.keyword, *map(count, (own.said, own.found, own.hits, own.said - own.hits, own.found - own.hits)))
+        for own in found.keywords
+    )
+    table = Table("Keyword by keyword", ("Keyword", "Said", "Found", "Hits", "Missed", "False alarms"), rows)
+    drawings = _drawn(threshold_tradeoff(found))
+    yield Section("keywords", "Keyword by keyword", threshold_words(found), tables=(table,), drawings=drawings)
+    lead = "What the network says over time; a grey band is where a keyword was spotted."
+    drawings = tuple(keyword_example(own, index, found.threshold) for index, own in enumerate(found.examples))
+    if drawings:
+        yield Section("spotted", "Spotted in recordings", lead, drawings=drawings)
 
 
 def _worst(findings: Findings) -> Iterable[Section]:

@@ -9,6 +9,7 @@ from carousel.tasks.labelling import SequenceLabeler
 from carousel.tasks.persistence import ModelFileError, load, save
 from carousel.tasks.registry import ESTIMATORS, TASKS
 from carousel.tasks.regression import SequenceRegressor
+from carousel.tasks.spotting import Detection, KeywordSpotter, spot_keywords
 from carousel.tasks.transcription import Transcriber
 from carousel.tasks.transcripts import TimedSymbol, Transcription
 
@@ -17,8 +18,10 @@ __all__ = [
     "TASKS",
     "Backtest",
     "Controller",
+    "Detection",
     "Forecast",
     "Forecaster",
+    "KeywordSpotter",
     "Material",
     "ModelFileError",
     "Returns",
@@ -32,4 +35,5 @@ __all__ = [
     "baseline_scores",
     "load",
     "save",
+    "spot_keywords",
 ]

@@ -6,6 +6,7 @@ from carousel.tasks.control import Controller
 from carousel.tasks.forecasting import Forecaster
 from carousel.tasks.labelling import SequenceLabeler
 from carousel.tasks.regression import SequenceRegressor
+from carousel.tasks.spotting import KeywordSpotter
 from carousel.tasks.transcription import Transcriber
 
 TASKS: dict[str, type[SequenceEstimator]] = {
@@ -13,6 +14,7 @@ TASKS: dict[str, type[SequenceEstimator]] = {
     "regress": SequenceRegressor,
     "label": SequenceLabeler,
     "transcribe": Transcriber,
+    "spot": KeywordSpotter,
     "forecast": Forecaster,
     "control": Controller,
 }

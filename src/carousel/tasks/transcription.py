@@ -125,7 +125,7 @@ class Transcriber(SupervisedEstimator):
     def compare(self, y: Any, found: list[str]) -> dict[str, float]:
         """The figures of `evaluate` for texts that were found in another way."""
         check_is_fitted(self)
-        truths = texts_of(y)
+        truths = self._texts(y)
         check_length(truths, len(found))
         rates = {name: own.rate for name, own in self._rates(truths, found).items()}
         right = [normalized(text, self.alphabet_) == own for text, own in zip(truths, found, strict=True)]
@@ -138,9 +138,17 @@ class Transcriber(SupervisedEstimator):
         has a space. Truths are normalised as the alphabet does; what it does not have counts as an error.
         """
         check_is_fitted(self)
-        truths, found = texts_of(y), self.predict(X)
+        truths, found = self._texts(y), self.predict(X)
         check_length(truths, len(found))
         return self._rates(truths, found)
+
+    def _texts(self, y: Any) -> list[Any]:
+        """y as texts and lists of symbols."""
+        return texts_of(y)
+
+    def _alphabet(self, texts: list[Any]) -> Alphabet:
+        """What can be written, from the parameters and the texts to learn."""
+        return alphabet_of(self.alphabet, texts)
 
     def _rates(self, truths: list[Any], found: list[str]) -> dict[str, ErrorRate]:
         alphabet = self.alphabet_
@@ -232,9 +240,9 @@ class Transcriber(SupervisedEstimator):
 
     def _read_target(self, y: Any, sequences: Sequences) -> NDArray[np.int64]:
         """The labels of each sample (samples, longest), filled up with IGNORED_LABEL."""
-        texts = texts_of(y)
+        texts = self._texts(y)
         check_length(texts, len(sequences))
-        self.alphabet_ = alphabet_of(self.alphabet, texts)
+        self.alphabet_ = self._alphabet(texts)
         labels = labels_of(texts, self.alphabet_, sequences.ids)
         check_feasible(labels, sequences.lengths.tolist(), loss=self.head, names=sequences.ids)
         self._reader(None)

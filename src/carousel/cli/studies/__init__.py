@@ -3,12 +3,14 @@
 from carousel.cli.studies.base import Study
 from carousel.cli.studies.control import ControlStudy
 from carousel.cli.studies.forecasting import ForecastStudy
+from carousel.cli.studies.spotting import SpottingStudy
 from carousel.cli.studies.supervised import SupervisedStudy
 from carousel.cli.studies.transcription import TranscriptionStudy
-from carousel.tasks import Controller, Forecaster, SequenceEstimator, Transcriber
+from carousel.tasks import Controller, Forecaster, KeywordSpotter, SequenceEstimator, Transcriber
 from carousel.tasks.supervised import SupervisedEstimator
 
 STUDIES: dict[type[SequenceEstimator], type[Study]] = {
+    KeywordSpotter: SpottingStudy,
     Transcriber: TranscriptionStudy,
     SupervisedEstimator: SupervisedStudy,
     Forecaster: ForecastStudy,
