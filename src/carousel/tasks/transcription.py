@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from carousel.data import IGNORED_LABEL, Alphabet, DataError, Frontend, SequenceBatches, Sequences, check_feasible
 from carousel.decoding import Hypothesis, NGram, PrefixBeam, best_path
 from carousel.metrics import ErrorRate, error_rate, word_error_rate
+from carousel.tasks.network import as_dtype
 from carousel.tasks.parameters import parameter
 from carousel.tasks.spelling import alphabet_of, labels_of, normalized, symbols_of, texts_of
 from carousel.tasks.supervised import PREDICTION_BATCH, SupervisedEstimator, check_length
@@ -91,6 +92,15 @@ class Transcriber(SupervisedEstimator):
         """What the network says at each frame: a list of (time, labels), natural logarithms, for decoders of your
         own."""
         return [own.numpy() for own in self._log_probs(self._read(X))]
+
+    def trace(self, X: Any) -> list[list[dict[str, NDArray[np.float64]]]]:
+        """What happens inside the network: of each sample, for each layer and direction, the learned gates, "cell" and
+        "hidden", (time, units) each, in the order of time."""
+        scaled = self._scaled(self._read(X), np.float64).values
+        network: Any = as_dtype(self.network_, torch.float64)
+        with torch.inference_mode():
+            inside = [network.lstm.trace(torch.from_numpy(own)[:, None].to(self.device)) for own in scaled]
+        return [[{name: own[:, 0].cpu().numpy() for name, own in layer.items()} for layer in own] for own in inside]
 
     def score(self, X: Any, y: Any) -> float:
         """One minus the character error rate: 1 is perfect, and it can be negative."""
