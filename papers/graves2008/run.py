@@ -17,7 +17,8 @@ from papers.graves2008.lines import (
     in_hand,
     new_words,
     running_text,
-    strings, text_lines,
+    strings,
+    text_lines,
     vocabulary,
 )
 from papers.graves2008.picture import draw_readings, reading

@@ -30,7 +30,7 @@ class InkFrontend(Frontend, kind="ink"):
         letters), "direction" (cosine and sine of the way from the point before), "curvature" (of the turn there).
     skew, slant, size: what is made alike before (see `ink.shape`); size None leaves place and scale.
     spacing: points so far apart, in units of the size; None keeps the pen's own points.
-    lifts: whether it matters where the pen was lifted; False joins all strokes to one, for ink of which that is not known.
+    lifts: whether it is known where the pen was lifted; False joins all strokes to one, through the air.
 
     Source: Graves et al. 2008: the four raw inputs (offsets, lift) and the first of the preprocessed ones.
     """
