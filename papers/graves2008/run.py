@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.neighbors import KNeighborsClassifier
 
 from carousel import Transcriber
+from carousel.data.corpora import pendigits
 from carousel.data.ink import InkFrontend
 from carousel.decoding import NGram, PrefixBeam, TokenPassing, best_path
 from papers.experiment import Parts, Results
@@ -25,15 +27,18 @@ from papers.graves2008.picture import draw_readings, reading
 
 Settings = dict[str, Any]
 NETS = {"blstm": True, "lstm": False}
+RATES = [(way, rate) for way in ("alone", "pairs") for rate in ("cer", "wer")]
+RATES += [("dictionary", "wer"), ("words", "wer"), ("beam", "wer"), ("new", "cer")]
 
 
 def parts(settings: Settings) -> Parts:
-    """A seed each: the digits in both directions and forwards only, and the words."""
-    found: Parts = {}
+    """A seed each: the digits in both directions and forwards only, and the words; the nearest neighbour."""
+    found: Parts = {"neighbours": partial(neighbours, settings["digits"], 0)}
     for seed in range(settings["seeds"]):
+        if seed < settings["words"]["seeds"]:
+            found[f"words seed {seed}"] = partial(words, settings["words"], seed)
         for net in NETS:
             found[f"digits {net} seed {seed}"] = partial(digits, settings["digits"], net, seed)
-        found[f"words seed {seed}"] = partial(words, settings["words"], seed)
     return found
 
 
@@ -62,6 +67,22 @@ def digits(settings: Settings, net: str, seed: int) -> dict[str, Any]:
     return {**rates, "shown": _shown(model, test), "seconds": time.process_time() - began}
 
 
+def neighbours(settings: Settings, seed: int) -> dict[str, Any]:
+    """Errors of the nearest single digit for each digit of the same test strings, told where each begins and ends."""
+    training, rng = pendigits("training"), np.random.default_rng(seed)
+    strings(settings, "training", rng)
+    test = strings(settings, "test", rng)
+    nearest = KNeighborsClassifier(1).fit([_shape(points) for points in training.points], training.labels)
+    found = nearest.predict([_shape(stroke) for ink in test.inks for stroke in ink.strokes])
+    return {"cer": float(np.mean([str(own) for own in found] != np.array(list("".join(test.texts)))))}
+
+
+def _shape(points: Any) -> Any:
+    """What place and size leave of a digit."""
+    middle = points - points.mean(0)
+    return (middle / middle.std()).ravel()
+
+
 def words(settings: Settings, seed: int) -> dict[str, Any]:
     """Learn lines of words; errors on lines of other texts, with and without what is known of the language."""
     began, rng = time.process_time(), np.random.default_rng(seed)
@@ -72,7 +93,7 @@ def words(settings: Settings, seed: int) -> dict[str, Any]:
     found = {name: [decoder(each)[0].text for each in heard] for name, decoder in decoders(settings, model).items()}
     rates = {name: model.compare(test.texts, texts) for name, texts in found.items()}
     alone = new_words(settings)[: settings["test"]]
-    rates["new words"] = model.evaluate([in_hand(word, settings, rng) for word in alone], alone)
+    rates["new"] = model.evaluate([in_hand(word, settings, rng) for word in alone], alone)
     known = {*vocabulary("training", settings["letters"])}
     spoken = [word for text in test.texts for word in text.split()]
     unknown = float(np.mean([word not in known for word in spoken]))
@@ -107,9 +128,9 @@ def claims(results: Results) -> dict[str, list[float]]:
         rows = [row for name, row in results.items() if name.startswith(f"digits {net}")]
         found |= {f"{net}_{rate}": [row[rate] for row in rows] for rate in ("cer", "exact")}
     lines = [row for name, row in results.items() if name.startswith("words")]
-    for way in lines[0]["rates"]:
-        for rate in ("cer", "wer"):
-            found[f"{way}_{rate}"] = [row["rates"][way][rate] for row in lines]
+    for way, rate in RATES:
+        found[f"{way}_{rate}"] = [row["rates"][way][rate] for row in lines]
+    found["neighbours_cer"] = [results["neighbours"]["cer"]]
     return found | {"unknown": [row["unknown"] for row in lines]}
 
 

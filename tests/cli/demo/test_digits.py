@@ -27,7 +27,7 @@ def test_it_is_learned_once(cache: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert f"kept in {folder}" in said
     again = digits.digit_reader(40)
     assert capsys.readouterr().err == ""
-    assert (again.network_.head.linear.weight == first.network_.head.linear.weight).all()
+    assert (again.network_.head.output.weight == first.network_.head.output.weight).all()
     assert digits._folder(41) != folder
 
 

@@ -10,7 +10,7 @@
     input: "how much of the new is let in", forget: "how much of the old is kept", output: "how much of the cell is shown",
   };
 
-  let strokes = [], drawing = null, pointer = null, width = 0;
+  let strokes = [], drawing = null, pointer = null, zoom = 1;
   let found = null, shown = [], picked = false, version = 0, asked = -1, asking = false, last = 0;
   let tween = null, playing = null, pointed = null, colours = {};
 
@@ -57,13 +57,14 @@
 
   const drawPaper = () => {
     const [pen] = sized(paper);
+    pen.scale(zoom, zoom);
     pen.lineCap = pen.lineJoin = "round";
     if (found && shown.length) {
       pen.lineWidth = 15;
       const begins = new Set(found.begins);
       for (let step = 1; step < Math.min(shown.length, found.places.length); step += 1) {
         if (begins.has(step) || !isPast(step)) continue;
-        pen.strokeStyle = css(heat(shown[step][unit()] ?? 0), 0.8);
+        pen.strokeStyle = css(between(colours.card, heat(shown[step][unit()] ?? 0), 0.75));
         line(pen, [found.places[step - 1], found.places[step]]);
       }
     }
@@ -238,7 +239,7 @@
   const clear = () => {
     stop();
     cancelAnimationFrame(tween);
-    [strokes, drawing, pointer, found, shown, pointed, picked] = [[], null, null, null, [], null, false];
+    [strokes, drawing, pointer, found, shown, pointed, picked, zoom] = [[], null, null, null, [], null, false, 1];
     version += 1;
     say("");
     tell();
@@ -247,7 +248,7 @@
 
   const where = (event) => {
     const box = paper.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top].map((value) => Math.round(10 * value) / 10);
+    return [event.clientX - box.left, event.clientY - box.top].map((value) => Math.round((10 * value) / zoom) / 10);
   };
   const far = (first, second) => Math.hypot(first[0] - second[0], first[1] - second[1]) >= 1;
   const begin = (event) => {
@@ -334,14 +335,10 @@
   at("undo").addEventListener("click", () => (strokes.length > 1 ? (strokes.pop(), drawPaper(), changed()) : clear()));
   at("replay").addEventListener("click", play);
 
-  // A page that became narrower takes the ink along.
+  // On a page that became too narrow for its ink, all of it is drawn smaller; what is read stays the same.
   const fit = () => {
-    const now = paper.getBoundingClientRect().width, right = Math.max(0, ...strokes.flat().map(([x]) => x));
-    if (width && now < width && right > now) {
-      strokes = strokes.map((stroke) => stroke.map(([x, y]) => [(x * now) / width, (y * now) / width]));
-      changed();
-    }
-    width = now;
+    const right = Math.max(0, ...strokes.flat().map(([x]) => x)), now = paper.getBoundingClientRect().width;
+    zoom = strokes.length && right > now && now > 0 ? now / (right + 12) : 1;
     drawAll();
   };
   new ResizeObserver(fit).observe(paper);
