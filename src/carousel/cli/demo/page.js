@@ -352,6 +352,7 @@
   at("network").textContent = `${facts.bidirectional ? "Bidirectional LSTM" : "LSTM"}, ${facts.layers} ${facts.layers > 1 ? "layers" : "layer"} of ${facts.units} units${
     facts.bidirectional ? " each way" : ""}, ${facts.weights.toLocaleString("en")} weights, connectionist temporal classification.`;
   at("direction").hidden = !facts.bidirectional;
+  at("air").hidden = facts.lifts;
   at("part").replaceChildren(...Object.entries(facts.parts).map(([name, title]) => Object.assign(element("option", title), { value: name })));
   at("unit").max = facts.units - 1;
   nameUnit();

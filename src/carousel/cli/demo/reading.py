@@ -47,6 +47,7 @@ class Reader:
         probe = self.estimator.trace([as_ink([[[0, 0], [1, 1], [2, 0]]])])[0][-1]
         return {
             "symbols": list(self.estimator.alphabet_.symbols),
+            "lifts": self.frontend.lifts,
             "layers": lstm.num_layers,
             "units": probe["cell"].shape[1],
             "weights": sum(weight.numel() for weight in self.estimator.network_.parameters()),
