@@ -6,7 +6,8 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,13 @@ class Browser:
         with _Session(self.executable, self.profiles()) as session:
             return session.view(page.resolve().as_uri(), (width, height), dark=dark, full=full)
 
+    @contextmanager
+    def visit(self, url: str, *, width: int = 1200, height: int = 900, dark: bool = False) -> Iterator["Visit"]:
+        """Open a page that a server gives, to be used with hands; yields when it has loaded."""
+        with _Session(self.executable, self.profiles()) as session:
+            session.open(url, (width, height), dark=dark)
+            yield Visit(session)
+
     def screenshot(self, page: Path, png: Path, width: int, height: int, *, dark: bool = False) -> None:
         """Write a picture of the page; a height of 0 takes the whole page."""
         view = self.look(page, width=width, height=height or 900, dark=dark, full=height == 0)
@@ -49,6 +57,77 @@ class Browser:
     def dump_dom(self, page: Path) -> str:
         """The page's HTML after its scripts ran."""
         return self.look(page).html
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A page in a browser, with a mouse, a finger, and eyes."""
+
+    session: "_Session"
+
+    def value(self, expression: str) -> Any:
+        """What an expression of the page's language is worth."""
+        return self.session.value(expression)
+
+    def until(self, expression: str, seconds: float = 60.0) -> Any:
+        """Wait until an expression is true, and return it. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while not (found := self.value(expression)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{expression} is {found!r} after {seconds:.0f} s")
+            time.sleep(0.05)
+        return found
+
+    def drag(self, points: Sequence[tuple[float, float]]) -> None:
+        """Press the mouse at the first point of the window, move it over the others, and let go."""
+        self.hold(points)
+        self.let_go(points[-1:])
+
+    def hold(self, points: Sequence[tuple[float, float]]) -> None:
+        """Press the mouse at the first point, move it over the others, and keep it pressed."""
+        self._mouse("mousePressed", points[0])
+        for point in points[1:]:
+            self._mouse("mouseMoved", point)
+
+    def let_go(self, points: Sequence[tuple[float, float]]) -> None:
+        """Move the pressed mouse over the points, and let go at the last."""
+        for point in points:
+            self._mouse("mouseMoved", point)
+        self._mouse("mouseReleased", points[-1])
+
+    def _mouse(self, kind: str, point: tuple[float, float]) -> None:
+        x, y = point
+        pressed = {"button": "left", "buttons": 0 if kind == "mouseReleased" else 1, "clickCount": 1}
+        self.session.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **pressed)
+
+    def swipe(self, points: Sequence[tuple[float, float]]) -> None:
+        """Touch the first point of the window with a finger, move it over the others, and lift it."""
+        for kind, (x, y) in (("touchStart", points[0]), *(("touchMove", point) for point in points[1:])):
+            self.session.call("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y}])
+        self.session.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def press(self, key: str) -> None:
+        """Press a key, such as "Tab" or "Enter", and let it go."""
+        text = {"text": "\r"} if key == "Enter" else {}
+        code = {"Enter": 13, "Tab": 9}[key]
+        for kind in ("keyDown", "keyUp"):
+            self.session.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text
+            )
+
+    def png(self, *, full: bool = True) -> bytes:
+        """A picture of the page, down to its end."""
+        return self.session.picture(full)
+
+    @property
+    def errors(self) -> list[str]:
+        """What scripts threw or complained of."""
+        return self.session.errors()
+
+    @property
+    def requests(self) -> list[str]:
+        """The addresses that it asked for."""
+        return self.session.requests()
 
 
 class _Session:
@@ -70,8 +149,8 @@ class _Session:
         self._events: list[dict[str, Any]] = []
 
     def __enter__(self) -> "_Session":
-        target = self._call("Target.createTarget", url="about:blank")["targetId"]
-        session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._session = {"sessionId": session}
         return self
 
@@ -81,42 +160,54 @@ class _Session:
         os.close(self._in)
         os.close(self._out)
 
-    def view(self, url: str, size: tuple[int, int], *, dark: bool, full: bool) -> View:
+    def open(self, url: str, size: tuple[int, int], *, dark: bool) -> None:
         for domain in ("Page", "Runtime", "Network"):
-            self._call(f"{domain}.enable")
+            self.call(f"{domain}.enable")
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._call("Emulation.setEmulatedMedia", features=[scheme])
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
         width, height = size
-        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
-        self._call("Emulation.setScrollbarsHidden", hidden=True)
-        self._call("Page.navigate", url=url)
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.call("Emulation.setScrollbarsHidden", hidden=True)
+        self.call("Page.navigate", url=url)
         self._wait_for("Page.loadEventFired")
-        self._call("Emulation.setVirtualTimePolicy", policy="advance", budget=5000)
+
+    def view(self, url: str, size: tuple[int, int], *, dark: bool, full: bool) -> View:
+        self.open(url, size, dark=dark)
+        self.call("Emulation.setVirtualTimePolicy", policy="advance", budget=5000)
         self._wait_for("Emulation.virtualTimeBudgetExpired")
-        html = self._call("Runtime.evaluate", expression="document.documentElement.outerHTML")["result"]["value"]
-        png = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=full, **self._clip(full))
-        return View(html, base64.b64decode(png["data"]), self._errors(), self._requests())
+        html = self.value("document.documentElement.outerHTML")
+        return View(html, self.picture(full), self.errors(), self.requests())
+
+    def value(self, expression: str) -> Any:
+        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in found:
+            raise RuntimeError(f"{expression}: {found['exceptionDetails']}")
+        return found["result"].get("value")
+
+    def picture(self, full: bool) -> bytes:
+        png = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=full, **self._clip(full))
+        return base64.b64decode(png["data"])
 
     def _clip(self, full: bool) -> dict[str, Any]:
         if not full:
             return {}
-        content = self._call("Page.getLayoutMetrics")["cssContentSize"]
+        content = self.call("Page.getLayoutMetrics")["cssContentSize"]
         return {"clip": {"x": 0, "y": 0, "width": content["width"], "height": content["height"], "scale": 1}}
 
-    def _errors(self) -> list[str]:
+    def errors(self) -> list[str]:
         thrown = [event["params"]["exceptionDetails"] for event in self._named("Runtime.exceptionThrown")]
         logged = [event["params"] for event in self._named("Runtime.consoleAPICalled")]
         return [str(details.get("exception", {}).get("description", details["text"])) for details in thrown] + [
             json.dumps(entry["args"]) for entry in logged if entry["type"] == "error"
         ]
 
-    def _requests(self) -> list[str]:
+    def requests(self) -> list[str]:
         return [event["params"]["request"]["url"] for event in self._named("Network.requestWillBeSent")]
 
     def _named(self, method: str) -> list[dict[str, Any]]:
         return [event for event in self._events if event.get("method") == method]
 
-    def _call(self, method: str, **params: Any) -> dict[str, Any]:
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
         self._sent += 1
         message = {"id": self._sent, "method": method, "params": params, **self._session}
         os.write(self._out, json.dumps(message).encode() + b"\0")

@@ -1,5 +1,6 @@
 """The transcriber: texts that nobody aligned, learned, decoded, placed in time, saved, and refused in sentences."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
@@ -184,6 +186,18 @@ def test_ink_has_a_front_end_too() -> None:
     fitted = Transcriber(frontend=InkFrontend(spacing=None), **SMALL).fit(X, ["a", "b"] * 5)
     assert list(fitted.feature_names_in_) == list(InkFrontend().names)
     assert fitted.transcribe(X)[0].unit == "frames"
+
+
+def test_what_is_traced_is_what_the_outputs_are_made_of() -> None:
+    X, y = spoken(12)
+    fitted = Transcriber(num_layers=2, **SMALL).fit(X, y)
+    head = copy.deepcopy(fitted.network_.head).double()
+    for layers, outputs in zip(fitted.trace(X), fitted.log_probabilities(X), strict=True):
+        assert [{*layer} for layer in layers] == 4 * [{"input", "forget", "candidate", "output", "cell", "hidden"}]
+        hidden = torch.tensor(np.concatenate([layer["hidden"] for layer in layers[-2:]], axis=1))
+        np.testing.assert_allclose(head(hidden[:, None])[:, 0].detach(), outputs, atol=1e-12)
+    with pytest.raises(NotFittedError):
+        Transcriber().trace(X)
 
 
 def test_samples_with_too_few_frames_are_listed_before_training() -> None:

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from carousel.cli.cells import cells
+from carousel.cli.demo import demo
 from carousel.cli.errors import report as report_error
 from carousel.cli.evaluate import evaluate
 from carousel.cli.fit import TaskGroup
@@ -73,6 +74,7 @@ def start(
 
 for command in (predict, transcribe, spot, evaluate, report, cells, gradients, info):
     app.command()(command)
+app.add_typer(demo, name="demo", help="See a network at work, on a page of this computer.")
 
 
 def main() -> None:

@@ -113,6 +113,15 @@ class Transcriber(SupervisedEstimator):
             )
         return [own.numpy() for own in self._log_probs(self._read(X))]
 
+    def trace(self, X: Any) -> list[list[dict[str, NDArray[np.float64]]]]:
+        """What happens inside the network: of each sample, for each layer and direction, the learned gates, "cell" and
+        "hidden", (time, units) each, in the order of time."""
+        scaled = self._scaled(self._read(X), np.float64).values
+        network: Any = as_dtype(self.network_, torch.float64)
+        with torch.inference_mode():
+            inside = [network.lstm.trace(torch.from_numpy(own)[:, None].to(self.device)) for own in scaled]
+        return [[{name: own[:, 0].cpu().numpy() for name, own in layer.items()} for layer in own] for own in inside]
+
     def score(self, X: Any, y: Any) -> float:
         """One minus the character error rate: 1 is perfect, and it can be negative."""
         return 1 - self.evaluate(X, y)["cer"]

@@ -1,6 +1,7 @@
 """The sets themselves: those that are shipped, and the others where they are here."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from carousel.data import DataError, SpeechFrontend, corpora
 from carousel.data.audio import frame_labels, read_audio
 from carousel.data.corpora import Voice, espeak
+from carousel.data.ink import InkVariation
 
 
 def test_the_sample_of_festvox() -> None:
@@ -56,6 +58,28 @@ def test_pendigits() -> None:
     assert (ones[:, -1, 1] < ones[:, 0, 1]).mean() > 0.9, "a one ends below its beginning"
     with pytest.raises(ValueError, match="no part 'dev'"):
         corpora.pendigits("dev")
+
+
+def test_digit_strings_hold_the_digits_that_they_name() -> None:
+    still = InkVariation(slant=0, turn=0, stretch=0, waver=0)
+    test = corpora.pendigits("test")
+    shapes = np.array([_shape(points) for points in test.points])
+    inks, texts = corpora.digit_strings("test", 60, np.random.default_rng(0), longest=4, hand=still)
+    assert {len(text) for text in texts} == {1, 2, 3, 4}
+    for ink, text in zip(inks, texts, strict=True):
+        away = [np.abs(shapes - _shape(stroke)).max(1) for stroke in ink.strokes]
+        assert max(own.min() for own in away) < 1e-9
+        assert "".join(str(test.labels[own.argmin()]) for own in away) == text
+    again = corpora.digit_strings("test", 60, np.random.default_rng(0), longest=4, hand=still)
+    assert again[1] == texts
+    heights = [np.ptp(stroke[:, 1]) / np.ptp(ink.strokes[0][:, 1]) for ink in inks for stroke in ink.strokes[1:]]
+    assert 0.02 < np.std(np.log(heights)) < 0.4
+
+
+def _shape(stroke: Any) -> Any:
+    """What place and size leave of a stroke."""
+    middle = stroke - stroke.mean(0)
+    return (middle / middle.std()).ravel()
 
 
 def test_festvox_where_it_is_here() -> None:

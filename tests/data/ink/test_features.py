@@ -35,6 +35,30 @@ def test_size_and_place_do_not_matter() -> None:
     np.testing.assert_allclose(one, two, atol=1e-4)
 
 
+def test_places_are_those_of_the_features() -> None:
+    """On ink that is not moved the features' own places; on other ink the same share of the way."""
+    strokes = [np.random.default_rng(seed).normal(size=(20, 2)).cumsum(0) for seed in range(3)]
+    still = InkFrontend(groups=("position",), skew=False, slant=False, size=None, spacing=0.7)
+    np.testing.assert_allclose(still.places(strokes), still.features(strokes), atol=1e-5)
+    for lifts in (True, False):
+        frontend = InkFrontend(lifts=lifts, spacing=0.1)
+        places = frontend.places(strokes)
+        assert len(places) == len(frontend.features(strokes))
+        moved = [3 * stroke + 100 for stroke in strokes]
+        np.testing.assert_allclose(frontend.places(moved), 3 * places + 100)
+        corners = np.concatenate(strokes)
+        assert np.abs(places[:, None] - corners[[0, -1]]).sum(-1).min(0).max() < 1e-9
+    frames = InkFrontend(spacing=None)
+    np.testing.assert_array_equal(frames.places(strokes), np.concatenate(strokes))
+
+
+def test_the_way_through_the_air_is_ink_where_lifts_are_not_known() -> None:
+    frontend = InkFrontend(groups=("offset", "lift"), skew=False, slant=False, size=None, spacing=1, lifts=False)
+    found = frontend.features([[[0, 0], [1, 0]], [[1, 3], [2, 3]]])
+    expected = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0], [1, 0, 1]]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -88,6 +88,7 @@ def test_screens_count_downwards() -> None:
         ([[[0, 1]], []], "stroke 1 of the ink has shape"),
         ([[[0, 1], [np.nan, 0]]], "NaN or infinity at point 1"),
         ([[["a", "b"]]], "holds no numbers"),
+        ([[[10**400, 1]]], "holds no numbers"),
         ([[1, 2]], "has shape"),
     ],
 )

@@ -4,7 +4,7 @@ from carousel.data.corpora.asterisk import spoken_digits, spoken_words
 from carousel.data.corpora.espeak import Voice, spoken
 from carousel.data.corpora.festvox import Utterance, festvox_ru, festvox_sample
 from carousel.data.corpora.hershey import hershey_fonts, written
-from carousel.data.corpora.pendigits import PenDigits, pendigits
+from carousel.data.corpora.pendigits import PenDigits, digit_strings, pendigits
 from carousel.data.corpora.sources import SOURCES, Source, fetch, folder_of
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Source",
     "Utterance",
     "Voice",
+    "digit_strings",
     "festvox_ru",
     "festvox_sample",
     "fetch",

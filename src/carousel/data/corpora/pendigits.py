@@ -9,9 +9,12 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from carousel.data.ink.lines import joined
 from carousel.data.ink.strokes import Ink
+from carousel.data.ink.variation import InkVariation
 
 TEST_EVERY = 4
+HAND = InkVariation(slant=0.15, turn=0.03, stretch=0.1, waver=0.02)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,3 +49,33 @@ def pendigits(part: str | None = None) -> PenDigits:
     test = np.arange(len(labels)) % TEST_EVERY == TEST_EVERY - 1
     chosen = np.ones_like(test) if part is None else test if part == "test" else ~test
     return PenDigits(points[chosen], labels[chosen])
+
+
+def digit_strings(
+    part: str,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    longest: int = 6,
+    gap: tuple[float, float] = (0.05, 0.6),
+    scale: float = 0.08,
+    hand: InkVariation = HAND,
+) -> tuple[list[Ink], list[str]]:
+    """So many strings of a part's digits, one stroke a digit, and what they say.
+
+    longest: digits of a string, at most. gap: between digits, as shares of the first one's height. scale: standard
+        deviation of the logarithm of a digit's size. hand: how each whole string is varied.
+
+    Since it is not known where the pen was lifted within a digit, read them by `InkFrontend(lifts=False)`.
+    """
+    digits = pendigits(part)
+    signs, inks, texts = digits.ink(), [], []
+    for _ in range(count):
+        chosen = rng.integers(len(digits), size=rng.integers(1, longest + 1))
+        sizes = np.exp(rng.normal(0, scale, len(chosen)))
+        line = [
+            signs[at].changed(lambda points, size=size: points * size) for at, size in zip(chosen, sizes, strict=True)
+        ]
+        inks.append(hand(joined(line, rng, gap=gap), rng))
+        texts.append("".join(map(str, digits.labels[chosen])))
+    return inks, texts

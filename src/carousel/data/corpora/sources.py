@@ -75,7 +75,7 @@ def folder_of(name: str) -> Path:
     Raises ValueError for an unknown name, FileNotFoundError, which says how to fetch it, where it is not here.
     """
     source = _source(name)
-    for folder in (_kept(name), source.installed):
+    for folder in (kept(name), source.installed):
         if folder.is_dir():
             return folder
     raise FileNotFoundError(
@@ -92,7 +92,7 @@ def fetch(name: str, package: str | Path | None = None) -> Path:
 
     Raises ValueError for an unknown name, DataError for a file with another checksum, OSError where it cannot be got.
     """
-    source, target = _source(name), _kept(name)
+    source, target = _source(name), kept(name)
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,8 @@ def _source(name: str) -> Source:
     return SOURCES[name]
 
 
-def _kept(name: str) -> Path:
+def kept(name: str) -> Path:
+    """Where what was fetched or made once is kept: under $CAROUSEL_DATA, or the user's cache folder."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("CAROUSEL_DATA") or Path(cache) / "carousel") / name
 

@@ -2,7 +2,7 @@
 
 from carousel.data.ink.features import InkFrontend
 from carousel.data.ink.lines import joined
-from carousel.data.ink.shape import deskewed, deslanted, resampled, resized
+from carousel.data.ink.shape import deskewed, deslanted, resampled, resized, unlifted
 from carousel.data.ink.strokes import Ink, as_ink
 from carousel.data.ink.variation import InkVariation
 
@@ -16,4 +16,5 @@ __all__ = [
     "joined",
     "resampled",
     "resized",
+    "unlifted",
 ]

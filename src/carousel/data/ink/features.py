@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from carousel.data.errors import DataError
 from carousel.data.frontend import Features, Frontend
-from carousel.data.ink.shape import LEAST, Size, deskewed, deslanted, resampled, resized
-from carousel.data.ink.strokes import Ink, as_ink
+from carousel.data.ink.shape import LEAST, Size, deskewed, deslanted, resampled, resized, unlifted
+from carousel.data.ink.strokes import Ink, Points, as_ink
 
 GROUPS = {
     "offset": ("dx", "dy"),
@@ -30,6 +30,7 @@ class InkFrontend(Frontend, kind="ink"):
         letters), "direction" (cosine and sine of the way from the point before), "curvature" (of the turn there).
     skew, slant, size: what is made alike before (see `ink.shape`); size None leaves place and scale.
     spacing: points so far apart, in units of the size; None keeps the pen's own points.
+    lifts: whether it is known where the pen was lifted; False joins all strokes to one, through the air.
 
     Source: Graves et al. 2008: the four raw inputs (offsets, lift) and the first of the preprocessed ones.
     """
@@ -39,6 +40,7 @@ class InkFrontend(Frontend, kind="ink"):
     slant: bool = True
     size: Size | None = "corpus"
     spacing: float | None = 0.15
+    lifts: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", tuple(self.groups))
@@ -58,11 +60,23 @@ class InkFrontend(Frontend, kind="ink"):
 
     def alike(self, signal: Any) -> Ink:
         """The ink after skew, slant, size and spacing."""
+        ink = self._moved(self._read(signal))
+        return resampled(ink, self.spacing) if self.spacing else ink
+
+    def places(self, signal: Any) -> Points:
+        """Where on the ink as it was given each point of the features lies, (points, 2)."""
+        ink = self._read(signal)
+        return (resampled(self._moved(ink), self.spacing, of=ink) if self.spacing else ink).points
+
+    def _read(self, signal: Any) -> Ink:
         ink = as_ink(signal)
+        return ink if self.lifts else unlifted(ink)
+
+    def _moved(self, ink: Ink) -> Ink:
+        """The ink without what is made alike."""
         ink = deskewed(ink) if self.skew else ink
         ink = deslanted(ink) if self.slant else ink
-        ink = resized(ink, self.size) if self.size else ink
-        return resampled(ink, self.spacing) if self.spacing else ink
+        return resized(ink, self.size) if self.size else ink
 
     def features(self, signal: Any) -> Features:
         """Features (points, features) of Ink or of a list of strokes (points, 2), y upwards.

@@ -84,17 +84,24 @@ def _turning_points(y: Points) -> tuple[Points, Points]:
     return moving[~arrives & leaves], moving[arrives & ~leaves]
 
 
-def resampled(ink: Ink, spacing: float) -> Ink:
+def unlifted(ink: Ink) -> Ink:
+    """One stroke of all, in their order: the pen's way through the air is drawn like ink."""
+    return Ink((ink.points,))
+
+
+def resampled(ink: Ink, spacing: float, of: Ink | None = None) -> Ink:
     """Points `spacing` apart along each stroke, its first and last point kept; the speed of the pen is gone.
 
-    A stroke that is a mere dot stays one point.
+    A stroke that is a mere dot stays one point. of: the same ink elsewhere, point for point: its points at the same
+    places on the way are given.
     """
-    return ink.changed(lambda stroke: _evenly(stroke, spacing))
+    pairs = zip(ink.strokes, (of or ink).strokes, strict=True)
+    return Ink(tuple(_evenly(stroke, spacing, other) for stroke, other in pairs))
 
 
-def _evenly(stroke: Points, spacing: float) -> Points:
+def _evenly(stroke: Points, spacing: float, other: Points) -> Points:
     way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(stroke, axis=0).T))])
     if way[-1] <= LEAST:
-        return stroke[:1]
+        return other[:1]
     places = np.linspace(0, way[-1], max(2, round(way[-1] / spacing) + 1))
-    return np.column_stack([np.interp(places, way, column) for column in stroke.T])
+    return np.column_stack([np.interp(places, way, column) for column in other.T])

@@ -52,7 +52,7 @@ def as_ink(strokes: Any, *, down: bool = False, what: str = "the ink") -> Ink:
 def _stroke(points: Any, what: str) -> Points:
     try:
         array = np.array(points, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{what} holds no numbers: {error}") from None
     if array.ndim != 2 or array.shape[1] < 2 or len(array) == 0:
         raise DataError(f"{what} has shape {array.shape}; give (points, 2), x and y, and 1 point at least")
