@@ -9,6 +9,8 @@ from carousel.tasks.labelling import SequenceLabeler
 from carousel.tasks.persistence import ModelFileError, load, save
 from carousel.tasks.registry import ESTIMATORS, TASKS
 from carousel.tasks.regression import SequenceRegressor
+from carousel.tasks.speakers import SpeakerWarning
+from carousel.tasks.streaming import PartialTranscription, TranscriptionStream
 from carousel.tasks.transcription import Transcriber
 from carousel.tasks.transcripts import TimedSymbol, Transcription
 
@@ -21,14 +23,17 @@ __all__ = [
     "Forecaster",
     "Material",
     "ModelFileError",
+    "PartialTranscription",
     "Returns",
     "SequenceClassifier",
     "SequenceEstimator",
     "SequenceLabeler",
     "SequenceRegressor",
+    "SpeakerWarning",
     "TimedSymbol",
     "Transcriber",
     "Transcription",
+    "TranscriptionStream",
     "baseline_scores",
     "load",
     "save",
