@@ -35,15 +35,30 @@ from carousel.report.gradient_picture import draw_gradient_norms
 from carousel.report.gradients import GradientNorms, fresh_norms, gradient_norms, random_inputs
 from carousel.report.memory import Labels, look_inside, look_inside_layer
 from carousel.report.page import render, write
+from carousel.report.transcripts import (
+    Clip,
+    Confusion,
+    EditStep,
+    Picture,
+    Placed,
+    Rate,
+    Reading,
+    Spike,
+    Stroke,
+    TranscriptionFindings,
+)
 from carousel.report.verdict import Verdict, verdict
 
 __all__ = [
     "ActivationMap",
     "CellFindings",
     "ClassFindings",
+    "Clip",
+    "Confusion",
     "ControlFindings",
     "Coverage",
     "DataSummary",
+    "EditStep",
     "Epoch",
     "Findings",
     "ForecastExample",
@@ -59,10 +74,17 @@ __all__ = [
     "Line",
     "MemoryFindings",
     "Part",
+    "Picture",
+    "Placed",
+    "Rate",
+    "Reading",
     "RegressionFindings",
     "ReportError",
     "Results",
     "Score",
+    "Spike",
+    "Stroke",
+    "TranscriptionFindings",
     "Verdict",
     "WorstCase",
     "cell_findings",

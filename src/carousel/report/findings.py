@@ -7,6 +7,7 @@ from typing import Any, Literal
 from carousel.cells import Cell, citation, equations, find, latex
 from carousel.report.errors import ReportError
 from carousel.report.records import Number, Record, Row, Setting, dumps, loads
+from carousel.report.transcripts import TranscriptionFindings
 
 FORMAT = 1
 Numbers = Row[Number]
@@ -335,6 +336,7 @@ class Findings(Record):
     regression: RegressionFindings | None = None
     labels: LabelFindings | None = None
     control: ControlFindings | None = None
+    transcription: TranscriptionFindings | None = None
     worst: Row[WorstCase] = ()
     memory: MemoryFindings | None = None
     settings: dict[str, Setting] = field(default_factory=dict)
