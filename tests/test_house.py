@@ -31,6 +31,7 @@ ROOMS = sorted(
 FUNCTION_LINES, FILE_LINES, ARGUMENTS, ALIKE_LINES = 60, 400, 7, 8
 WIDE = {
     "cli.gradients.gradients": "typer reads a command's options from its arguments",
+    "cli.transcribe.transcribe": "typer reads a command's options from its arguments",
     "nn.cell.LSTMCell.__init__": "torch.nn.LSTMCell's own arguments come first; ours are keyword-only",
     "nn.stack.LSTM.__init__": "torch.nn.LSTM's own arguments come first; ours are keyword-only",
 }

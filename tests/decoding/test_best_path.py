@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from carousel.data import Alphabet
-from carousel.decoding import DecodingError, KeywordSearch, best_path
+from carousel.decoding import BestPathStream, DecodingError, KeywordSearch, best_path
 from tests.decoding.oracle import ABC, LAST, Reals, log_probs, paths
 
 
@@ -79,3 +79,18 @@ def test_the_surest_of_what_overlaps() -> None:
 def test_refusals(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(DecodingError, match=message):
         KeywordSearch(ABC, **{"keywords": ["ab"], **arguments})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_a_stream_ends_with_what_the_whole_gives(size: int) -> None:
+    frames = spoken("aa.ab..bbb.c.c", ABC, 0.7)
+    frames[1] += 0.05  # the second frame of a run is its peak
+    stream, before = BestPathStream(ABC), ""
+    for start in range(0, len(frames), size):
+        heard = stream.push(frames[start : start + size])
+        assert heard.hypothesis.text.startswith(before) and heard.stable == len(heard.hypothesis.labels)
+        before = heard.hypothesis.text
+    assert stream.finish() == best_path(frames, None, ABC)
+    assert before == "aabbcc"
+    with pytest.raises(DecodingError, match="a piece of a stream has shape"):
+        stream.push(frames[0])

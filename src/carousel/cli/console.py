@@ -48,6 +48,11 @@ def write_json(result: Mapping[str, Any]) -> None:
     print(json.dumps(_finite(result), ensure_ascii=False, indent=1, allow_nan=False, default=str))
 
 
+def write_json_line(result: Mapping[str, Any]) -> None:
+    """The result as one line of JSON on stdout, at once."""
+    print(json.dumps(_finite(result), ensure_ascii=False, allow_nan=False, default=str), flush=True)
+
+
 def number(value: float | None) -> str:
     """A number in four significant digits."""
     return "-" if value is None or math.isnan(value) else f"{value:.4g}"

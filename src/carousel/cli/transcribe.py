@@ -12,7 +12,11 @@ from carousel.cli.options import Debug, Json, Run
 
 Files = Annotated[
     list[Path],
-    typer.Argument(help="Sound files, or .npy (time, features), whichever the model learned.", show_default=False),
+    typer.Argument(
+        help="Sound files, or what else the model learned: .npy (time, features), .json of pen strokes. With --stream "
+        "also - for standard input: raw 16-bit samples of one channel at the model's rate.",
+        show_default=False,
+    ),
 ]
 
 
@@ -20,6 +24,13 @@ def transcribe(
     run: Run,
     files: Files,
     *,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Read piece by piece, and say what is known so far.")
+    ] = False,
+    piece: Annotated[float, typer.Option(help="Seconds of sound in a piece of a stream.")] = 0.25,
+    speaker: Annotated[
+        str | None, typer.Option(help="Who speaks, where the model scales features by speaker.", show_default=False)
+    ] = None,
     srt: Annotated[
         Path | None, typer.Option(help="Folder for subtitles, NAME.srt for each file.", show_default=False)
     ] = None,
@@ -33,20 +44,42 @@ def transcribe(
     debug: Debug = False,
 ) -> None:
     """Write down what sound files say, by the model of a run."""
-    from carousel.cli.studies.manifest import read_files
+    from carousel.cli.live import follow
     from carousel.tasks import Transcriber
 
+    _check(files, stream, srt)
     estimator = Transcriber.load(run)
     _decode_by(estimator, beam, language_model)
-    found = estimator.transcribe(read_files(files, estimator))
+    if speaker is not None and estimator.normalize != "speaker":
+        raise UsageError(f"--speaker is for models fitted with --normalize speaker, not {estimator.normalize}")
+    found = follow(estimator, files, piece, speaker, json=json) if stream else _at_once(estimator, files, speaker)
     if srt is not None:
         _write_subtitles(srt, files, found)
-    if json:
+    if json and not stream:
         listed = [{"file": str(file), **asdict(own)} for file, own in zip(files, found, strict=True)]
         write_json({"run": str(run), "transcriptions": listed})
-    elif srt is None:
+    elif not json and srt is None:
         for file, own in zip(files, found, strict=True):
             print(f"{file}\t{own.text}")
+
+
+def _check(files: list[Path], stream: bool, srt: Path | None) -> None:
+    if Path("-") in files and not stream:
+        raise UsageError("- is sound that comes in on standard input; add --stream")
+    names = [f"{file.stem}.srt" for file in files]
+    if srt is not None and (twice := [name for name in names if names.count(name) > 1]):
+        raise UsageError(f"several files would be written to {srt / twice[0]}; transcribe them one by one")
+
+
+def _at_once(estimator: Any, files: list[Path], speaker: str | None) -> list[Any]:
+    from carousel.cli.studies.manifest import acquainted, read_files
+
+    if speaker is not None and estimator.normalize != "speaker":
+        raise UsageError(
+            f"--speaker is for a model that scales features by speaker, not normalize={estimator.normalize!r}"
+        )
+    own, sequences = acquainted(estimator, read_files(files, estimator, [speaker] * len(files)))
+    return own.transcribe(sequences)
 
 
 def _decode_by(estimator: Any, beam: int | None, language_model: Path | None) -> None:
@@ -66,10 +99,8 @@ def _write_subtitles(folder: Path, files: list[Path], found: list[Any]) -> None:
 
     if found[0].unit != "seconds":
         raise UsageError("--srt needs times, but this model reads frames that are not evenly spaced in time")
-    names = [f"{file.stem}.srt" for file in files]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UsageError(f"several files would be written to {folder / twice[0]}; transcribe them one by one")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, own in zip(names, found, strict=True):
-        write_atomically(folder / name, subtitles(own).encode())
-        say(f"subtitles  {folder / name}")
+    for file, own in zip(files, found, strict=True):
+        path = folder / f"{file.stem}.srt"
+        write_atomically(path, subtitles(own).encode())
+        say(f"subtitles  {path}")

@@ -23,12 +23,14 @@ class Sequences:
     ids: one name a sequence, for messages and results.
     width: the number of columns when the source was a two-dimensional table with one univariate series a row
         (what scikit-learn calls n_features_in_), else None.
+    speakers: who spoke or wrote each, None where that is unknown; None where nobody asks.
     """
 
     values: list[NDArray[Any]]
     features: tuple[str, ...] | None
     ids: tuple[str, ...]
     width: int | None = None
+    speakers: tuple[str | None, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -46,7 +48,9 @@ class Sequences:
     def take(self, indices: Any) -> "Sequences":
         """Return the sequences at these positions, in that order."""
         chosen = [int(index) for index in np.asarray(indices)]
-        return replace(self, values=[self.values[i] for i in chosen], ids=tuple(self.ids[i] for i in chosen))
+        who = None if self.speakers is None else tuple(self.speakers[i] for i in chosen)
+        ids = tuple(self.ids[i] for i in chosen)
+        return replace(self, values=[self.values[i] for i in chosen], ids=ids, speakers=who)
 
 
 def as_sequences(X: Any, *, what: str = "X", nan: NanPolicy = "error", dtype: DTypeLike = np.float32) -> Sequences:

@@ -1,13 +1,12 @@
-"""The decoders of the best single alignment: best path, and the alignment of given labels."""
+"""The decoders of the best single alignment: best path, whole or in a stream, and the alignment of given labels."""
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from carousel.decoding import extension, reference
-from carousel.decoding.hypothesis import DecodingError, Hypothesis, Reals, Symbols, sequences, written
+from carousel.decoding.hypothesis import DecodingError, Hypothesis, Partial, Reals, Symbols, piece, sequences, written
 
 
 def best_path(log_probs: Any, lengths: Any, alphabet: Symbols) -> list[Hypothesis]:
@@ -25,18 +24,47 @@ def best_path(log_probs: Any, lengths: Any, alphabet: Symbols) -> list[Hypothesi
     return [_best_path(frames, alphabet) for frames in sequences(log_probs, lengths, alphabet)]
 
 
+class BestPathStream:
+    """The best path of one sequence that comes piece by piece: at its end, the same hypothesis as of the whole."""
+
+    def __init__(self, alphabet: Symbols) -> None:
+        self._alphabet, self._last = alphabet, alphabet.blank
+        self._frames, self._total = 0, 0.0
+        self._labels: list[int] = []
+        self._spans: list[tuple[int, int, float]] = []
+
+    def push(self, log_probs: Any) -> Partial:
+        """Hear the next frames, (frames, labels), and say what was read so far: all of it stands, but for the end of
+        its last symbol.
+
+        Raises DecodingError for other shapes.
+        """
+        frames = piece(log_probs, self._alphabet, self._frames)
+        for label, peak in zip(frames.argmax(axis=1).tolist(), frames.max(axis=1).tolist(), strict=True):
+            self._hear(label, peak)
+        return Partial(self._hypothesis(), len(self._labels))
+
+    def finish(self, count: int = 1) -> list[Hypothesis]:
+        """The one reading of all that was heard, as if it ended here; more may still be pushed."""
+        return [self._hypothesis()][:count]
+
+    def _hear(self, label: int, peak: float) -> None:
+        now = self._frames
+        if label != self._alphabet.blank and label == self._last:
+            start, _, greatest = self._spans[-1]
+            self._spans[-1] = (start, now + 1, max(greatest, peak))
+        elif label != self._alphabet.blank:
+            self._labels.append(label)
+            self._spans.append((now, now + 1, peak))
+        self._frames, self._total, self._last = now + 1, self._total + peak, label
+
+    def _hypothesis(self) -> Hypothesis:
+        text, symbols = self._alphabet.text(self._labels), written(self._alphabet, self._labels, self._spans)
+        return Hypothesis(text, tuple(self._labels), symbols, self._total, self._total)
+
+
 def _best_path(frames: Reals, alphabet: Symbols) -> Hypothesis:
-    path = frames.argmax(axis=1) if len(frames) else np.zeros(0, dtype=np.int64)
-    peaks = frames[np.arange(len(frames)), path]
-    labels, spans, start = [], [], 0
-    for label, run in groupby(path.tolist()):
-        end = start + len(list(run))
-        if label != alphabet.blank:
-            labels.append(label)
-            spans.append((start, end, float(peaks[start:end].max())))
-        start = end
-    total = float(peaks.sum())
-    return Hypothesis(alphabet.text(labels), tuple(labels), written(alphabet, labels, spans), total, total)
+    return BestPathStream(alphabet).push(frames).hypothesis
 
 
 def align(log_probs: Any, labels: Sequence[int], alphabet: Symbols) -> Hypothesis:

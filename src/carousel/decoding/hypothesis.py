@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,14 @@ NOTHING = Hypothesis("", (), (), -np.inf, -np.inf)
 """The answer where no reading is allowed."""
 
 
+class Partial(NamedTuple):
+    """What a stream has heard so far."""
+
+    hypothesis: Hypothesis
+    stable: int
+    """so many first labels of it will not change any more, whatever comes"""
+
+
 def written(alphabet: Symbols, labels: Sequence[int], spans: Sequence[tuple[int, int, float]]) -> tuple[Written, ...]:
     """Symbols with (start, end, log-probability at the peak)."""
     return tuple(
@@ -84,6 +92,14 @@ def sequences(log_probs: Any, lengths: Any, alphabet: Symbols) -> list[Reals]:
     if counts.shape != (batch,) or (counts < 0).any() or (counts > time).any():
         raise DecodingError(f"lengths are {counts.tolist()}; give {batch} whole numbers from 0 to {time}")
     return [checked(values[:count, at], at) for at, count in enumerate(counts)]
+
+
+def piece(log_probs: Any, alphabet: Symbols, before: int) -> Reals:
+    """The next frames (frames, labels) of a stream of which so many came before. Raises DecodingError for others."""
+    frames = as_array(log_probs)
+    if frames.ndim != 2 or frames.shape[1] != len(alphabet):
+        raise DecodingError(f"a piece of a stream has shape {frames.shape}; give (frames, {len(alphabet)})")
+    return checked(frames, f"of the stream, frame {before} on,")
 
 
 def checked(frames: Reals, sample: object) -> Reals:

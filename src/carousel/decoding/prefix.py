@@ -14,11 +14,11 @@ from carousel.decoding.hypothesis import (
     NOTHING,
     DecodingError,
     Hypothesis,
+    Partial,
     Reals,
     Symbols,
     Written,
-    as_array,
-    checked,
+    piece,
     sequences,
     written,
 )
@@ -123,14 +123,6 @@ class Plan(NamedTuple):
     """the label between words, or -1"""
 
 
-class Partial(NamedTuple):
-    """What a stream has heard so far."""
-
-    hypothesis: Hypothesis
-    stable: int
-    """so many first labels of it will not change any more, whatever comes"""
-
-
 class PrefixStream:
     """One sequence that comes piece by piece: at its end the same hypotheses as of the whole."""
 
@@ -140,12 +132,8 @@ class PrefixStream:
     def push(self, log_probs: Any) -> Partial:
         """Hear the next frames, (frames, labels), and say what is best so far. Raises DecodingError for other
         shapes."""
-        frames = as_array(log_probs)
-        if frames.ndim != 2 or frames.shape[1] != len(self._decoder.alphabet):
-            raise DecodingError(
-                f"a piece of a stream has shape {frames.shape}; give (frames, {len(self._decoder.alphabet)})"
-            )
-        _push([self._search], [checked(frames, f"of the stream, frame {self._frames} on,")])
+        frames = piece(log_probs, self._decoder.alphabet, self._frames)
+        _push([self._search], [frames])
         self._frames += len(frames)
         found = _hypotheses(self._decoder, self._search.best(1, False))
         return Partial(found[0] if found else NOTHING, self._search.stable() if found else 0)

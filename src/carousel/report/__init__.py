@@ -43,15 +43,30 @@ from carousel.report.keyword_findings import (
 )
 from carousel.report.memory import Labels, look_inside, look_inside_layer
 from carousel.report.page import render, write
+from carousel.report.transcripts import (
+    Clip,
+    Confusion,
+    EditStep,
+    Picture,
+    Placed,
+    Rate,
+    Reading,
+    Spike,
+    Stroke,
+    TranscriptionFindings,
+)
 from carousel.report.verdict import Verdict, verdict
 
 __all__ = [
     "ActivationMap",
     "CellFindings",
     "ClassFindings",
+    "Clip",
+    "Confusion",
     "ControlFindings",
     "Coverage",
     "DataSummary",
+    "EditStep",
     "Epoch",
     "Findings",
     "ForecastExample",
@@ -72,11 +87,18 @@ __all__ = [
     "Line",
     "MemoryFindings",
     "Part",
+    "Picture",
+    "Placed",
+    "Rate",
+    "Reading",
     "RegressionFindings",
     "ReportError",
     "Results",
     "Score",
+    "Spike",
+    "Stroke",
     "ThresholdPoint",
+    "TranscriptionFindings",
     "Verdict",
     "WorstCase",
     "cell_findings",

@@ -8,6 +8,7 @@ from carousel.cells import Cell, citation, equations, find, latex
 from carousel.report.errors import ReportError
 from carousel.report.keyword_findings import KeywordFindings
 from carousel.report.records import Number, Record, Row, Setting, dumps, loads
+from carousel.report.transcripts import TranscriptionFindings
 
 FORMAT = 1
 Numbers = Row[Number]
@@ -337,6 +338,7 @@ class Findings(Record):
     labels: LabelFindings | None = None
     control: ControlFindings | None = None
     keywords: KeywordFindings | None = None
+    transcription: TranscriptionFindings | None = None
     worst: Row[WorstCase] = ()
     memory: MemoryFindings | None = None
     settings: dict[str, Setting] = field(default_factory=dict)

@@ -85,7 +85,8 @@ def _hash(script: str) -> str:
 
 def _figures(parts: list[Section]) -> str:
     """All figures as JSON that is safe inside a script element."""
-    figures = {drawing.name: _rounded(drawing.figure) for part in parts for drawing in part.drawings}
+    drawn = [drawing for part in parts for drawing in (*part.drawings, *(own.drawing for own in part.passages))]
+    figures = {drawing.name: _rounded(drawing.figure) for drawing in drawn if drawing is not None}
     body = json.dumps(figures, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return body.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

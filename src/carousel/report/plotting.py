@@ -27,13 +27,17 @@ class Key:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with the words around it; `caption` says what it shows, for those who cannot see it too."""
+    """A figure with the words around it; `caption` says what it shows, for those who cannot see it too.
+
+    `width` is the least in CSS pixels; on a narrower screen the figure scrolls in its place.
+    """
 
     name: str
     title: str
     caption: str
     figure: dict[str, Any]
     keys: tuple[Key, ...] = ()
+    width: int = 0
 
     @property
     def height(self) -> int:

@@ -21,7 +21,11 @@ from carousel.report.keyword_figures import keyword_example, threshold_tradeoff,
 from carousel.report.memory_figures import gradient_flow, inside_the_memory, jacobians
 from carousel.report.plotting import Drawing, Key
 from carousel.report.records import Number
+from carousel.report.transcript_figures import alignment, confusion_map, confusion_rows, runs, shown
+from carousel.report.transcripts import Clip, Reading
 from carousel.report.wording import count, counted, duration, listed, number, percent, share
+
+MOST_CONFUSIONS = 12
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,24 @@ class Section:
     drawings: tuple[Drawing, ...] = ()
     small: bool = False
     keys: tuple[Key, ...] = ()
+    passages: tuple["Passage", ...] = ()
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One reading: its title and a sentence, the truth and what was found, their differences, sound, and a figure.
+
+    pieces: ("same" | "lost" | "added", text) for each run of symbols, with `gap` between them.
+    """
+
+    title: str
+    words: str
+    truth: str
+    found: str
+    pieces: tuple[tuple[str, str], ...]
+    gap: str
+    clip: Clip | None
+    drawing: Drawing | None
 
 
 def tiles(findings: Findings) -> list[tuple[str, str, str]]:
@@ -75,8 +97,8 @@ def sections(findings: Findings) -> list[Section]:
     """Every section that these findings fill, in reading order."""
     candidates = [
         _data(findings), _learning(findings), _results(findings), *_forecast(findings), *_classes(findings),
-        *_regression(findings), *_labels(findings), *_control(findings), *_keywords(findings), *_worst(findings),
-        *_memory(findings), _cell(findings), *_settings(findings),
+        *_regression(findings), *_labels(findings), *_control(findings), *_keywords(findings), *_errors(findings),
+        *_readings(findings), *_worst(findings), *_memory(findings), _cell(findings), *_settings(findings),
     ]  # fmt: skip
     return [section for section in candidates if section is not None]
 
@@ -217,6 +239,66 @@ def _keywords(findings: Findings) -> Iterable[Section]:
     drawings = tuple(keyword_example(own, index, found.threshold) for index, own in enumerate(found.examples))
     if drawings:
         yield Section("spotted", "Spotted in recordings", lead, drawings=drawings)
+
+
+def _errors(findings: Findings) -> Iterable[Section]:
+    found = findings.transcription
+    if found is None:
+        return
+    rates = tuple(
+        (row.name, _part(row.rate), f"{_part(row.low)} to {_part(row.high)}", count(row.errors), count(row.symbols))
+        for row in found.rates
+    )
+    tables = [Table("Error rates", ("", "rate", "95 % interval", "errors", "of symbols"), rates)]
+    total = found.substitutions + found.insertions + found.deletions
+    if rows := confusion_rows(found.confusions, MOST_CONFUSIONS):
+        widest = rows[0].count
+        listed = tuple(
+            (
+                f"{shown(row.truth)} → {shown(row.said)}",
+                Bar(count(row.count), row.count / widest),
+                percent(row.count / total),
+            )
+            for row in rows
+        )
+        tables.append(Table("The most frequent errors", ("true → found", "times", "of all errors"), listed))
+    kinds = (
+        f"{counted(found.substitutions, 'substitution')}, {counted(found.insertions, 'insertion')} and "
+        f"{counted(found.deletions, 'deletion')}."
+    )
+    lead = f"{kinds} The interval is that of the bootstrap over whole samples (Bisani and Ney 2004)."
+    yield Section("errors", "Errors", lead, tables=tuple(tables), drawings=_drawn(confusion_map(found)))
+
+
+def _bar_of(number: int, widest: int) -> Bar:
+    return Bar(count(number), number / widest)
+
+
+def _part(value: Number) -> str:
+    return "–" if value is None else percent(value)
+
+
+def _readings(findings: Findings) -> Iterable[Section]:
+    found = findings.transcription
+    if found is None or not found.readings:
+        return
+    lead = (
+        "A typical held-out sample first, then the worst. In the differences what is struck through stands in the "
+        "truth and was not found, what is underlined was found and is not in the truth."
+    )
+    yield Section(
+        "readings", "Readings", lead, passages=tuple(map(_passage, found.readings, range(len(found.readings))))
+    )
+
+
+def _passage(reading: Reading, index: int) -> Passage:
+    sides = [[getattr(step, side) for step in reading.edits] for side in ("truth", "said")]
+    truth, said = (reading.separator.join(symbol for symbol in side if symbol is not None) for side in sides)
+    errors = sum(step.kind != "same" for step in reading.edits)
+    symbols = sum(symbol is not None for symbol in sides[0])
+    words = f"{counted(errors, 'error')} in {counted(symbols, 'symbol')}."
+    title = f"{'Typical' if reading.role == 'typical' else 'Among the worst'}: {reading.name}"
+    return Passage(title, words, truth, said, runs(reading), reading.separator, reading.clip, alignment(reading, index))
 
 
 def _worst(findings: Findings) -> Iterable[Section]:

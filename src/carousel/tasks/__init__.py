@@ -9,7 +9,9 @@ from carousel.tasks.labelling import SequenceLabeler
 from carousel.tasks.persistence import ModelFileError, load, save
 from carousel.tasks.registry import ESTIMATORS, TASKS
 from carousel.tasks.regression import SequenceRegressor
+from carousel.tasks.speakers import SpeakerWarning
 from carousel.tasks.spotting import Detection, KeywordSpotter, spot_keywords
+from carousel.tasks.streaming import PartialTranscription, TranscriptionStream
 from carousel.tasks.transcription import Transcriber
 from carousel.tasks.transcripts import TimedSymbol, Transcription
 
@@ -24,14 +26,17 @@ __all__ = [
     "KeywordSpotter",
     "Material",
     "ModelFileError",
+    "PartialTranscription",
     "Returns",
     "SequenceClassifier",
     "SequenceEstimator",
     "SequenceLabeler",
     "SequenceRegressor",
+    "SpeakerWarning",
     "TimedSymbol",
     "Transcriber",
     "Transcription",
+    "TranscriptionStream",
     "baseline_scores",
     "load",
     "save",

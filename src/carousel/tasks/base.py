@@ -195,12 +195,16 @@ class SequenceEstimator(BaseEstimator, ABC):
         On the CPU the network computes in float64 here: in float32 the last digits of a row depend on which
         other rows share its batch, because matrix products are blocked by size.
         """
+        network, (device, dtype) = self._inferring()
+        with torch.inference_mode():
+            return [network(batch.to(device, dtype)).cpu() for batch in batches.epoch(0)]
+
+    def _inferring(self) -> tuple[Any, tuple[torch.device, torch.dtype]]:
+        """The network as it answers, and where and in what it computes."""
         check_is_fitted(self, "network_")
         device = torch.device(self.device)
         dtype = torch.float64 if device.type == "cpu" else torch.float32
-        network = as_dtype(self.network_, dtype)
-        with torch.inference_mode():
-            return [network(batch.to(device, dtype)).cpu() for batch in batches.epoch(0)]
+        return as_dtype(self.network_, dtype), (device, dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         """For joblib and copies: the network goes as plain arrays, so that no device comes along."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from carousel.cells import Cell, CellError, Complement, Gate, Open
-from carousel.data import Alphabet, Frontend, frontend_from_json
+from carousel.data import Alphabet, Frontend, SpeakerNormalization, frontend_from_json
 from carousel.decoding import NGram
 from carousel.tasks.scaler import Scaler
 
@@ -30,6 +30,8 @@ def to_json(value: Any, name: str) -> Any:
         return {"$scaler": [value.center.tolist(), value.spread.tolist()]}
     if isinstance(value, Alphabet | Frontend):
         return {"$alphabet" if isinstance(value, Alphabet) else "$frontend": value.to_json()}
+    if isinstance(value, SpeakerNormalization):
+        return {"$speakers": value.to_json()}
     if isinstance(value, NGram):
         return {"$ngram": [[[list(words), *costs] for words, costs in own.items()] for own in value.entries]}
     if type(value).__name__ in _CELL_PARTS and dataclasses.is_dataclass(value):
@@ -130,4 +132,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "$alphabet": Alphabet.from_json,
     "$frontend": frontend_from_json,
     "$ngram": _read_ngram,
+    "$speakers": SpeakerNormalization.from_json,
 }

@@ -77,8 +77,7 @@ class SupervisedEstimator(SequenceEstimator):
         sequences = self._read_training(X)
         target = self._read_target(y, sequences)
         kept, held = self._split(target, seed)
-        self.input_scaler_ = self._scaler(sequences.take(kept))
-        scaled = self._scaled(sequences, np.float32)
+        scaled = self._learn_scale(sequences, kept)
         target = self._fit_target(target, kept)
         validation = self._batches(scaled, target, held, seed) if len(held) else None
         return self._learn(Material(self._batches(scaled, target, kept, seed), validation), seed, checkpoint)
@@ -126,6 +125,11 @@ class SupervisedEstimator(SequenceEstimator):
     def _next_target(self, y: Any, sequences: Sequences) -> Any:
         """The checked target of more series, as the network learns it."""
         raise NotImplementedError(f"{type(self).__name__} does not learn call by call")
+
+    def _learn_scale(self, sequences: Sequences, kept: NDArray[np.int64]) -> Sequences:
+        """Learn from the kept part how inputs are scaled; all of them, scaled."""
+        self.input_scaler_ = self._scaler(sequences.take(kept))
+        return self._scaled(sequences, np.float32)
 
     @abstractmethod
     def _read_target(self, y: Any, sequences: Sequences) -> Any:

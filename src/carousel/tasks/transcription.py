@@ -1,23 +1,35 @@
 """Texts out of sequences that nobody has aligned with them: speech, handwriting, any features."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from carousel.data import IGNORED_LABEL, Alphabet, DataError, Frontend, SequenceBatches, Sequences, check_feasible
-from carousel.decoding import Hypothesis, NGram, PrefixBeam, best_path
+from carousel.data import (
+    IGNORED_LABEL,
+    Alphabet,
+    DataError,
+    Frontend,
+    SequenceBatches,
+    Sequences,
+    SpeakerNormalization,
+    as_sequences,
+    check_feasible,
+)
+from carousel.decoding import BestPathStream, Hypothesis, NGram, PrefixBeam, best_path
 from carousel.metrics import ErrorRate, error_rate, word_error_rate
 from carousel.tasks.heads import HEADS, Reader, TransducerNetwork, transducer_options, transducer_reader
 from carousel.tasks.network import as_dtype
 from carousel.tasks.parameters import parameter
 from carousel.tasks.pretraining import check_features, copy_layers, learn_next_label
 from carousel.tasks.scaler import Scaler
+from carousel.tasks.speakers import NORMALIZE, UNSEEN, by_sample, by_speaker, learned, level_in_stream, with_speakers
 from carousel.tasks.spelling import alphabet_of, labels_of, normalized, symbols_of, texts_of
+from carousel.tasks.streaming import TranscriptionStream, check_streams
 from carousel.tasks.supervised import PREDICTION_BATCH, SupervisedEstimator, check_length
 from carousel.tasks.transcripts import CTCNetwork, Transcription, features_of, frontend_named, transcription
 from carousel.training import METHODS
@@ -63,11 +75,21 @@ class Transcriber(SupervisedEstimator):
     decoder_options: dict[str, Any] | None = parameter(
         None, "further keywords of carousel.decoding.PrefixBeam, such as weight, bonus, words, dictionary"
     )
+    normalize: str = parameter(
+        "all", "over whom features get mean 0 and deviation 1: all, each speaker, each sample", choices=NORMALIZE
+    )
+    unseen_speaker: str = parameter(
+        "own", "what scales a speaker whom training did not hear: own recordings, or all speakers", choices=UNSEEN
+    )
     buckets: int | None = parameter(
         None, "batches that are drawn together and sorted by length, so that less is padded", minimum=1
     )
 
-    _learned: ClassVar[dict[str, Any]] = {**SupervisedEstimator._learned, "alphabet_": Alphabet}
+    _learned: ClassVar[dict[str, Any]] = {
+        **SupervisedEstimator._learned,
+        "alphabet_": Alphabet,
+        "speakers_": SpeakerNormalization | None,
+    }
 
     def predict(self, X: Any) -> list[str]:
         """The text of each sample."""
@@ -90,16 +112,52 @@ class Transcriber(SupervisedEstimator):
         frontend = self._frontend()
         return [transcription(found[0], frontend) for found in self._read_off(X, 1)]
 
-    def features(self, X: Any) -> Sequences:
+    def stream(self, speaker: str | None = None) -> TranscriptionStream:
+        """A reader of one recording that comes piece by piece, and of which it says at any time what it holds.
+
+        Without a front end pieces are frames (time, features), else sound at its rate.
+
+        speaker: who speaks, where features are normalised by speaker; None for nobody that is known.
+
+        Raises ValueError for a transcriber that must see the whole: one that reads in both directions, or scales each
+        recording by itself.
+        """
+        check_is_fitted(self)
+        frontend = check_streams(self.network_, self.network_.lstm, self._frontend())
+        level = level_in_stream(self.normalize, self._speakers(), self.unseen_speaker, speaker)
+        apply = (lambda frames: frames) if level is None else SpeakerNormalization(level).apply
+        beam = self._beam()
+        return TranscriptionStream(
+            *self._inferring(),
+            frontend,
+            lambda frames: self.input_scaler_.apply(apply(frames)),
+            BestPathStream(self.alphabet_) if beam is None else beam.stream(),
+            self.alphabet_.text,
+        )
+
+    def features(self, X: Any, speakers: Sequence[str | None] | None = None) -> Sequences:
         """The features that the front end makes of signals, which all other methods take in place of them.
 
-        Needs no fitting. Raises ValueError where there is no front end, DataError that lists the signals that have
-        none.
+        speakers: who speaks in each, a name or None; without it X need a front end. Needs no fitting.
+
+        Raises ValueError where there is nothing to do, DataError that lists the signals that have no features.
         """
         frontend = self._frontend()
-        if frontend is None:
+        if frontend is None and speakers is None:
             raise ValueError("there is no front end: X are features already; name one by frontend=")
-        return features_of(X, frontend)
+        return with_speakers(as_sequences(features_of(X, frontend), dtype=np.float64), speakers)
+
+    def add_speaker(self, name: str, X: Any) -> Self:
+        """Learn how a speaker more, or anew, sounds from recordings of theirs; what they say need not be known.
+
+        Raises ValueError unless features are normalised by speaker.
+        """
+        check_is_fitted(self)
+        known = self._speakers()
+        if known is None:
+            raise ValueError(f"normalize={self.normalize!r} knows no speakers; fit with normalize='speaker'")
+        self.speakers_ = known.with_speaker(name, super()._read(features_of(X, self._frontend())).values)
+        return self
 
     def log_probabilities(self, X: Any) -> list[NDArray[np.float64]]:
         """What the network says at each frame: a list of (time, labels), natural logarithms, for decoders of your
@@ -245,7 +303,22 @@ class Transcriber(SupervisedEstimator):
 
     def _read(self, X: Any) -> Sequences:
         check_is_fitted(self)
-        return super()._read(features_of(X, self._frontend()))
+        return self._normalized(super()._read(features_of(X, self._frontend())))
+
+    def _learn_scale(self, sequences: Sequences, kept: NDArray[np.int64]) -> Sequences:
+        if self.normalize == "speaker":
+            self.speakers_ = learned(sequences.take(kept))
+        return super()._learn_scale(self._normalized(sequences), kept)
+
+    def _normalized(self, sequences: Sequences) -> Sequences:
+        """Features without what tells speakers or samples apart."""
+        if self.normalize == "sample":
+            return by_sample(sequences)
+        known = self._speakers()
+        return sequences if known is None else by_speaker(sequences, known, self.unseen_speaker)
+
+    def _speakers(self) -> SpeakerNormalization | None:
+        return getattr(self, "speakers_", None)
 
     def _read_target(self, y: Any, sequences: Sequences) -> NDArray[np.int64]:
         """The labels of each sample (samples, longest), filled up with IGNORED_LABEL."""
@@ -277,6 +350,11 @@ class Transcriber(SupervisedEstimator):
         frontend = self._frontend()
         if frontend is not None and frontend.n_features != self.channels_:
             raise DataError(f"the front end makes {frontend.n_features} features, the network reads {self.channels_}")
+        known = self._speakers()
+        if (known is not None) != (self.normalize == "speaker"):
+            raise DataError(f"normalize is {self.normalize!r}, which does not go with what is known of speakers")
+        if known is not None and known.everyone.center.shape != (self.channels_,):
+            raise DataError(f"speakers are known by {len(known.everyone.center)} features of {self.channels_}")
 
 
 def _readings(beam: PrefixBeam, log_probs: NDArray[np.float64], count: int) -> list[Hypothesis]:

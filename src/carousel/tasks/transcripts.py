@@ -13,7 +13,7 @@ from carousel.data.frontend import FRONTENDS
 from carousel.decoding import Hypothesis
 from carousel.nn import CTC, LSTM
 from carousel.tasks.heads import text_loss
-from carousel.tasks.network import output_width
+from carousel.tasks.network import check_forward, output_width
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,12 @@ class CTCNetwork(nn.Module):
         """Log-probabilities (time, batch, labels) of inputs (time, batch, features)."""
         outputs, _ = self.lstm(batch.inputs, lengths=batch.lengths)
         return self.head(self.dropout(outputs))
+
+    def carry(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        """Log-probabilities of a piece of sequences, from the state after the piece before, and the state after it."""
+        check_forward(self.lstm)
+        outputs, state = self.lstm(batch.inputs, state)
+        return self.head(self.dropout(outputs)), state
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """Minus the log-probability of the texts, a mean over samples; the target is (batch, longest), filled up."""

@@ -1,17 +1,21 @@
 """Manifests: tables that name a file and its text in each row."""
 
 import csv
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from carousel.cli.console import say
-from carousel.data import DataError, Sequences, as_sequences
-from carousel.data.audio import Recording, read_audio
+from carousel.data import DataError, Frontend, InkFrontend, Sequences, as_sequences
+from carousel.data.audio import read_audio
+from carousel.data.ink import Ink, as_ink
 from carousel.tasks import Transcriber
+from carousel.tasks.speakers import with_speakers
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,14 @@ class ManifestColumns:
     file: str = field(
         default="file",
         metadata={
-            "help": "column with the files, from the manifest's folder on: sound (for 'speech'), or .npy of features"
+            "help": "column with the files, from the manifest's folder on: sound (for 'speech'), .json of pen strokes "
+            "(for 'ink'), or .npy of features"
         },
     )
     text: str = field(default="text", metadata={"help": "column with what they say"})
+    speaker: str = field(
+        default="speaker", metadata={"help": "column with who speaks or writes, for --normalize speaker"}
+    )
     symbols: bool = field(
         default=False, metadata={"help": "texts are symbols divided by white space, such as phonemes"}
     )
@@ -57,7 +65,7 @@ def read_transcripts(path: str | Path, columns: ManifestColumns, estimator: Tran
     """Features and texts. Raises DataError for a manifest, or files, that cannot be used; FileNotFoundError."""
     rows = _rows(Path(path))
     texts = _column(rows, columns.text, path)
-    files = read_files(named_files(path, columns), estimator)
+    files = read_files(named_files(path, columns), estimator, named_speakers(path, columns))
     return Transcripts(files, [text.split() if columns.symbols else text for text in texts], str(path))
 
 
@@ -69,27 +77,80 @@ def named_files(path: str | Path, columns: ManifestColumns) -> list[Path]:
     return [Path(path).parent / name for name in found]
 
 
-def read_files(paths: Iterable[Path], estimator: Transcriber) -> Sequences:
-    """The features of files; what was converted is said on stderr.
+def named_speakers(path: str | Path, columns: ManifestColumns) -> list[str | None] | None:
+    """Who speaks in each file of a manifest; None where it has no such column."""
+    rows = _rows(Path(path))
+    if columns.speaker not in rows[0] and columns.speaker == ManifestColumns.speaker:
+        return None
+    return [name or None for name in _column(rows, columns.speaker, path)]
+
+
+def read_files(
+    paths: Iterable[Path], estimator: Transcriber, speakers: Sequence[str | None] | None = None
+) -> Sequences:
+    """The features of files, and who speaks in them where that matters; what was converted is said on stderr.
 
     Raises DataError that lists the files that cannot be used, FileNotFoundError.
     """
-    listed = list(paths)
-    if all(path.suffix == ".npy" for path in listed) and estimator.frontend is None:
-        found = as_sequences([_array(path) for path in listed], dtype=np.float64)
-        return Sequences(found.values, None, tuple(map(str, listed)))
-    if estimator.frontend is None:
-        raise DataError(f"{listed[0]} is no .npy file with features; for sound, name --frontend speech")
-    rate = getattr(estimator._frontend(), "rate", None)
-    return estimator.features(_recordings(listed, rate))
+    listed, frontend = list(paths), estimator._frontend()
+    who = speakers if estimator.normalize == "speaker" else None
+    signals = (read_signal(path, frontend, whole=True) for path in listed)
+    if frontend is None:
+        found = with_speakers(as_sequences(list(signals), dtype=np.float64), who)
+    else:
+        found = estimator.features(signals, who)
+    return replace(found, ids=tuple(map(str, listed)))
 
 
-def _recordings(paths: list[Path], rate: int | None) -> Iterator[Recording]:
-    for path in paths:
-        recording = read_audio(path, rate=rate, quiet=True)
-        if recording.notes:
-            say(f"{path}: {'; '.join(recording.notes)}")
-        yield recording
+def read_signal(path: Path, frontend: Frontend | None, *, whole: bool = False) -> Any:
+    """What a front end takes of a file: samples (with `whole` the Recording), strokes, or without one features.
+
+    What was converted is said on stderr.
+    """
+    if frontend is None:
+        if path.suffix != ".npy":
+            raise DataError(f"{path} is no .npy file with features; for sound, name --frontend speech")
+        return _array(path)
+    if isinstance(frontend, InkFrontend):
+        return _ink(path)
+    recording = read_audio(path, rate=getattr(frontend, "rate", None), quiet=True)
+    if recording.notes:
+        say(f"{path}: {'; '.join(recording.notes)}")
+    return recording if whole else recording.samples
+
+
+def acquainted(estimator: Transcriber, found: Sequences) -> tuple[Transcriber, Sequences]:
+    """An estimator that knows all who speak here, after it was said how it deals with strangers, and the features."""
+    if estimator.normalize != "speaker" or found.speakers is None:
+        return estimator, found
+    known = set(estimator.speakers_.speakers)
+    strangers = sorted({name for name in found.speakers if name is not None} - known)
+    if None in found.speakers:
+        say("who speaks is not known of some files, which are scaled by the level of all training speakers")
+    if not strangers:
+        return estimator, found
+    if estimator.unseen_speaker == "all":
+        say(f"not heard in training, and scaled by the level of all training speakers: {', '.join(strangers)}")
+        return estimator, replace(found, speakers=tuple(name if name in known else None for name in found.speakers))
+    say(f"not heard in training, and scaled by their own files here: {', '.join(strangers)}")
+    wider = copy(estimator)
+    for name in strangers:
+        own = [place for place, speaker in enumerate(found.speakers) if speaker == name]
+        wider.add_speaker(name, replace(found.take(own), speakers=None))
+    return wider, found
+
+
+def _ink(path: Path) -> Ink:
+    """Pen strokes of a .json file: a list of strokes, each a list of points [x, y], y upwards."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} holds no pen strokes in JSON: {error}") from None
+    if not isinstance(content, list):
+        raise DataError(
+            f"{path} holds a {type(content).__name__}; give a list of strokes, each a list of points [x, y]"
+        )
+    return as_ink(content, what=str(path))
 
 
 def _array(path: Path) -> Any:

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,16 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carousel.cli.studies.base import Study
-from carousel.cli.studies.manifest import ManifestColumns, Transcripts, named_files, read_files, read_transcripts
+from carousel.cli.studies.manifest import (
+    ManifestColumns,
+    Transcripts,
+    acquainted,
+    named_files,
+    named_speakers,
+    read_files,
+    read_transcripts,
+)
 from carousel.cli.studies.parts import summary
+from carousel.cli.studies.readings import Read, transcription_findings
 from carousel.data import DataError
-from carousel.metrics import edit_distance
-from carousel.report import Labels, Line, Results, Score, WorstCase, look_inside
+from carousel.report import Labels, Results, Score, look_inside
 from carousel.tasks import SequenceEstimator, Transcriber
-from carousel.tasks.spelling import normalized, symbols_of
+from carousel.tasks.spelling import normalized
 from carousel.training import Report
-
-WORST, DRAWN_FRAMES, DRAWN_FEATURES = 6, 500, 6
 
 
 class TranscriptionStudy(Study):
@@ -32,7 +40,7 @@ class TranscriptionStudy(Study):
         self.settings = columns
         listed = named_files(columns.path or "", columns)
         if estimator.frontend is None and any(path.suffix != ".npy" for path in listed):
-            estimator.frontend = "speech"
+            estimator.frontend = "ink" if all(path.suffix == ".json" for path in listed) else "speech"
         found = read_transcripts(columns.path or "", columns, estimator)
         if columns.test is None:
             kept, held = _split(len(found), columns.test_fraction, seed)
@@ -44,27 +52,37 @@ class TranscriptionStudy(Study):
         return self.estimator.fit_reports(self.train.sequences, self.train.texts, checkpoint=checkpoint)
 
     def results(self) -> Results:
-        return _results(self.estimator, self.test, _baselines(self.estimator, self.train, self.test))
+        others = _baselines(self._read.estimator, self.train, self._read.test)
+        return _results(self._read, others)
 
     def findings(self) -> dict[str, Any]:
-        test = self.test.sequences
+        estimator, test = self._read.estimator, self._read.test.sequences
         labels = Labels(f"held-out file {test.ids[0]!r}", test.features)
         one = test.take(np.array([0]))
-        memory = look_inside(self.estimator.network_, lambda: self.estimator.predict(one), labels)
-        rates = self.estimator.error_rates(test, self.test.texts)
-        said = [f"{name} on the test part: {rate}." for name, rate in rates.items()]
-        data = summary(self.train, self.test, self.settings.text, drawn=not self.settings.test, notes=said)
-        return {"data": data, "memory": memory, "worst": _worst(self.estimator, self.test)}
+        memory = look_inside(estimator.network_, lambda: estimator.predict(one), labels)
+        data = summary(self.train, self.test, self.settings.text, drawn=not self.settings.test)
+        return {"data": data, "memory": memory, "transcription": transcription_findings(self._read)}
+
+    @cached_property
+    def _read(self) -> Read:
+        return _found(self.estimator, self.test)
 
     @classmethod
     def predictions(cls, estimator: Any, columns: Any, path: Path) -> dict[str, Any]:
         files = named_files(path, columns)
-        return {"file": list(map(str, files)), "predicted": estimator.predict(read_files(files, estimator))}
+        own, sequences = acquainted(estimator, read_files(files, estimator, named_speakers(path, columns)))
+        return {"file": list(map(str, files)), "predicted": own.predict(sequences)}
 
     @classmethod
     def evaluation(cls, estimator: Any, columns: Any, path: Path | None) -> Results:
         assert path is not None
-        return _results(estimator, read_transcripts(path, columns, estimator), {})
+        return _results(_found(estimator, read_transcripts(path, columns, estimator)), {})
+
+
+def _found(estimator: Transcriber, test: Transcripts) -> Read:
+    """What the estimator finds in the files, after it was said how it deals with strangers among them."""
+    own, sequences = acquainted(estimator, test.sequences)
+    return Read(own, replace(test, sequences=sequences), own.transcribe(sequences))
 
 
 def _split(files: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -79,8 +97,9 @@ def _split(files: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], N
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-def _results(estimator: Transcriber, test: Transcripts, others: dict[str, list[str]]) -> Results:
-    own = estimator.evaluate(test.sequences, test.texts)
+def _results(read: Read, others: dict[str, list[str]]) -> Results:
+    estimator, test = read.estimator, read.test
+    own = estimator.compare(test.texts, [found.text for found in read.found])
     scores = [Score("LSTM", dict(own), is_model=True)]
     scores += [Score(name, dict(estimator.compare(test.texts, found))) for name, found in others.items()]
     return Results(tuple(scores), "cer", True, f"{len(test)} files of {test.source}")
@@ -92,22 +111,3 @@ def _baselines(estimator: Transcriber, train: Transcripts, test: Transcripts) ->
     commonest = Counter(texts).most_common(1)[0][0]
     nearest = [int(np.abs(train.sequences.lengths - length).argmin()) for length in test.sequences.lengths]
     return {"commonest text": [commonest] * len(test), "text of like length": [texts[place] for place in nearest]}
-
-
-def _worst(estimator: Transcriber, test: Transcripts) -> tuple[WorstCase, ...]:
-    """The files with the most errors for their length."""
-    alphabet, found = estimator.alphabet_, estimator.predict(test.sequences)
-    truths = [normalized(text, alphabet) for text in test.texts]
-    rates = []
-    for truth, said in zip(truths, found, strict=True):
-        symbols = symbols_of(truth, alphabet)
-        rates.append(edit_distance(symbols, symbols_of(said, alphabet)) / max(1, len(symbols)))
-    order = [int(place) for place in np.argsort(-np.array(rates), kind="stable")[:WORST] if rates[place] > 0]
-    return tuple(_case(test, place, rates[place], found[place], truths[place]) for place in order)
-
-
-def _case(test: Transcripts, place: int, error: float, predicted: str, truth: str) -> WorstCase:
-    values, names = test.sequences.values[place][:DRAWN_FRAMES], test.sequences.features
-    shown = names or tuple(f"feature {number + 1}" for number in range(values.shape[1]))
-    lines = [Line(name, values[:, column]) for column, name in enumerate(shown[:DRAWN_FEATURES])]
-    return WorstCase(test.sequences.ids[place], tuple(lines), error, predicted, truth)
