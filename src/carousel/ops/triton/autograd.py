@@ -17,13 +17,13 @@ from carousel.ops.twice import through_reference
 NAMES = Operands.names()
 
 
-def recurrence(cell: Cell, operands: Operands) -> tuple[Tensor, State]:
+def recurrence(cell: Cell, operands: Operands, tier: int) -> tuple[Tensor, State]:
     """Outputs and the last state; without a gradient in sight nothing is saved."""
     tensors = operands.tensors()
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
-        outputs, *state = _Recurrence.apply(cell, operands.steps.reverse, *tensors)  # type: ignore[misc]
+        outputs, *state = _Recurrence.apply(cell, operands.steps.reverse, tier, *tensors)  # type: ignore[misc]
     else:
-        outputs, *state = _results(operands, *run(Loop(cell, operands), training=False))
+        outputs, *state = _results(operands, *run(Loop(cell, operands, tier), training=False))
     return outputs, State(*state)  # type: ignore[arg-type]
 
 
@@ -33,26 +33,27 @@ def _results(operands: Operands, saved: Saved, state: State) -> list[Tensor | No
 
 
 class _Recurrence(torch.autograd.Function):
-    """`apply(cell, reverse, *tensors in the order of NAMES)`."""
+    """`apply(cell, reverse, tier, *tensors in the order of NAMES)`."""
 
     @staticmethod
-    def forward(ctx: Any, cell: Cell, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+    def forward(ctx: Any, cell: Cell, reverse: bool, tier: int, *tensors: Tensor | None) -> tuple[Tensor | None, ...]:
         ctx.set_materialize_grads(False)
-        ctx.cell, ctx.reverse = cell, reverse
+        ctx.cell, ctx.reverse, ctx.tier = cell, reverse, tier
         operands = Operands.gather(list(tensors), reverse=reverse)
-        saved, state = run(Loop(cell, operands), training=True)
+        saved, state = run(Loop(cell, operands, tier), training=True)
         ctx.save_for_backward(*tensors, *saved)
         return tuple(_owned(_results(operands, saved, state), tensors))
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         tensors, saved = ctx.saved_tensors[: len(NAMES)], Saved(*ctx.saved_tensors[len(NAMES) :])
-        needed = ctx.needs_input_grad[2:]
+        needed = ctx.needs_input_grad[3:]
         if torch.is_grad_enabled():
-            return None, None, *_differentiable(ctx, tensors, needed, given)
+            return None, None, None, *_differentiable(ctx, tensors, needed, given)
         operands = Operands.gather(list(tensors), reverse=ctx.reverse)
-        found = gradients(Loop(ctx.cell, operands), saved, given)
+        found = gradients(Loop(ctx.cell, operands, ctx.tier), saved, given)
         return (
+            None,
             None,
             None,
             *(
