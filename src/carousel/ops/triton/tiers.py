@@ -24,9 +24,10 @@ NARROWEST = 16
 
 
 class Tier(NamedTuple):
-    """The tier that runs, and why in a sentence."""
+    """The tier that runs, whether its launches are gathered in CUDA graphs, and why in a sentence."""
 
     number: int
+    graphs: bool
     reason: str
 
 
@@ -42,16 +43,19 @@ class Bounds:
     graphs: bool
 
 
-def choose(cell: Cell, operands: Operands | LayerOperands, asked: int | None = None) -> Tier:
-    """The tier that was asked for, or else the one that the table says."""
-    if asked is not None:
-        return Tier(asked, f"{WORDS[asked]}, as asked for")
+def choose(
+    cell: Cell, operands: Operands | LayerOperands, asked: int | None = None, graphs: bool | None = None
+) -> Tier:  # fmt: skip
+    """The tier that was asked for, or else the one that the table says; likewise for graphs."""
     bounds, word = bounds_of(device_name(operands.like.device)), precision_of(operands.like.dtype)
     count, most = held(cell), bounds.cells[word]
     number = WHOLE if count * tile(cell, operands) ** 2 <= GATES * most**2 else STEPS
     more = f"; this one has {count}" if count > GATES else ""
-    holds = f"a program holds {GATES} matrices of up to {most} cells in {word}{more} ({bounds.source})"
-    return Tier(number, f"{WORDS[number]}: {holds}")
+    why = f": a program holds {GATES} matrices of up to {most} cells in {word}{more} ({bounds.source})"
+    if asked is not None:
+        number, why = asked, ", as asked for"
+    gathered = number == STEPS and (bounds.graphs if graphs is None else graphs)
+    return Tier(number, gathered, f"{WORDS[number]}{' in CUDA graphs' if gathered else ''}{why}")
 
 
 def tile(cell: Cell, operands: Operands | LayerOperands) -> int:
