@@ -1,214 +1,130 @@
 """`python -m benchmarks.gpu`: check and measure the kernels for graphics processors, all in one call.
 
-With --quick the shapes are tiny: for a first look, and with TRITON_INTERPRET=1 for a machine without such a processor,
-where only the checks mean anything. Nothing of a quick run is kept.
+Each question is asked in processes of its own, which write every row as soon as they have it: a row that fails, hangs
+or takes the processor down loses no other. What there is no time for within --minutes is left out, and said to be.
+--write puts what was found of the tiers into the table by which they are chosen.
+
+With --quick the shapes are tiny, all in one process: for a first look, and with TRITON_INTERPRET=1 for a machine that
+has no such processor, where only the checks mean anything. Nothing of a quick run is kept.
 """
 
 import argparse
+import json
+import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
-import carousel
 from benchmarks import machine
-from benchmarks.cells import cases, page, records, timing
-from benchmarks.cells.cases import INFERENCE, OURS, REFERENCE, ROWS, TRAINING, WORKS, Contestant
-from benchmarks.cells.records import Answer, Figure, Row, geometric_mean
-from carousel.ops import Operands, only
-from carousel.ops.triton import Triton
-from carousel.testing import CELLS, Disagreement, Problem, check
+from benchmarks.cells import page, records
+from benchmarks.cells.records import Answer, Figure, Row, Timing
+from benchmarks.gpu_questions import QUESTIONS, Bench, Case, bounds
+from carousel.ops.triton import Triton, tiers
 
-CUDNN = "cuDNN, nn.LSTM"
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-FLASHRNN = {INFERENCE: 4.87e-3, TRAINING: 13.61e-3}
-"""Seconds of FlashRNN's fused kernel on an H100: 1024 steps of 16 sequences, 768 cells, bfloat16, by its authors."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Where and how much is measured."""
-
-    device: str
-    quick: bool
-
-    @property
-    def effort(self) -> timing.Effort:
-        """Rounds and seconds of a case."""
-        return timing.Effort(0.0, 1, 1) if self.quick else timing.Effort(1.0, 7)
-
-    def problem(self, time: int, batch: int, hidden: int) -> Problem:
-        """A shape, or a tiny one."""
-        sizes = (3, min(batch, 2), 4, 4) if self.quick else (time, batch, hidden, hidden)
-        return Problem("-".join(map(str, sizes)), *sizes, measured=True)
-
-    def row(self, label: str, kind: str, contestants: dict[str, Contestant], x: Tensor, right: str) -> Row:
-        """The contestants in turn, checked first; each waits until the processor has finished."""
-        row, works = Row(label, kind), {}
-        for name, contestant in contestants.items():
-            contestant.module.train(kind == TRAINING)
-            works[name] = self._finished(contestant.work(kind, x))
-        try:
-            cases.check(works, right, _tolerance(x.dtype))
-        except cases.Wrong as error:
-            row.note, row.wrong = f"wrong, and not timed: {error}", True
-            return row
-        row.timings = timing.interleaved(works, self.effort)
-        for name in contestants:
-            if name != OURS:
-                cases.against(row, name)
-        return row
-
-    def _finished(self, work: timing.Work) -> timing.Work:
-        def run() -> object:
-            made = work()
-            if self.device == "cuda":
-                torch.cuda.synchronize()
-            return made
-
-        return run
+FOLDER = Path("build") / "gpu"
+GRACE = 30.0
+"""Seconds that a process may take longer than it was given, for the row that it is at."""
+TRIES = 20
+"""How often a question's process is started again when it died."""
+QUICK = 2
+"""Cases of a question in a quick run."""
+Start = Callable[[list[str], Path, float], bool]
 
 
-def agreement(bench: Bench) -> Answer:
-    """Every cell and problem against the reference in float64, on poisoned memory."""
-    rows = []
-    for dtype in (torch.float64, *DTYPES):
-        cells = ["lstm", "peephole"] if bench.quick else list(CELLS)
-        problems = [cases.shape("3-2-3-4")] if bench.quick else None
-        row = Row(str(dtype))
-        try:
-            found = check(Triton(), cells=cells, problems=problems, dtype=dtype, device=bench.device)
-            row.note = f"{len(found)} agree, {sum(each.refused is not None for each in found)} are refused"
-        except Disagreement as error:
-            row.note, row.wrong = str(error), True
-        rows.append(row)
-    return Answer("gpu-agreement", "Agreement with the reference", "All cells, problems and gradients.", rows)
+def ask(name: str, bench: Bench, into: Path, deadline: float, part: tuple[int, int] = (0, 1)) -> list[Row]:
+    """Every n-th case of a question, but for those that `into` has; each row is written before the next case begins."""
+    found = QUESTIONS[name].cases(bench)[part[0] :: part[1]]
+    kept = _read(into)
+    for at, case in enumerate(found[:QUICK] if bench.quick else found):
+        if at in kept:
+            if kept[at] is None:
+                _append(into, at, Row(case.label, case.kind, note="failed: its process died or hung", wrong=True))
+            continue
+        _append(into, at, None)
+        _append(into, at, _row(case, deadline))
+        bench.synchronize()
+    return [row for row in _read(into).values() if row is not None]
 
 
-def cudnn(bench: Bench) -> Answer:
-    """Plain `lstm` against cuDNN."""
-    rows = []
-    for dtype, hidden, batch in product(DTYPES, (128, 256, 512, 768, 1024), (1, 16, 64, 256)):
-        problem = bench.problem(256, batch, hidden)
-        rows += [_beside_cudnn(bench, problem, dtype, kind) for kind in WORKS]
-        if bench.quick:
-            break
-    return Answer(
-        "gpu-lstm", "The plain LSTM, beside cuDNN", "256 steps; tf32 as torch allows it.", rows,
-        [Figure(f"geometric mean against {CUDNN}", geometric_mean(_gains(rows, CUDNN)), 1.0)],
-    )  # fmt: skip
+def _row(case: Case, deadline: float) -> Row:
+    if time.time() > deadline:
+        return Row(case.label, case.kind, note="left out: no time was left")
+    try:
+        return case.work()
+    except Exception as error:
+        return Row(case.label, case.kind, note=f"failed: {type(error).__name__}: {str(error)[:300]}", wrong=True)
 
 
-def others(bench: Bench) -> Answer:
-    """What cuDNN does slowly: projection, two layers, both directions, sequences of different lengths."""
-    problem, rows = bench.problem(256, 64, 512), []
-    for label, options in {
-        "two layers": {"num_layers": 2},
-        "bidirectional": {"bidirectional": True},
-        "projection": {"proj_size": problem.hidden // 2},
-    }.items():
-        rows += [_beside_cudnn(bench, problem, torch.float32, kind, label, **options) for kind in WORKS]
-    return Answer(
-        "gpu-others", "What cuDNN does slowly", "float32, 256 steps of 64 sequences, 512 cells.", rows,
-        [Figure(f"geometric mean against {CUDNN}", geometric_mean(_gains(rows, CUDNN)), 1.2)],
-    )  # fmt: skip
+def _append(into: Path, at: int, row: Row | None) -> None:
+    """One line: the case's number, and its row or, when it begins, none."""
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with into.open("a", encoding="utf-8") as file:
+        file.write(json.dumps([at, None if row is None else asdict(row)]) + "\n")
 
 
-def variants(bench: Bench) -> Answer:
-    """Every other row against our own lstm, and against an eager loop."""
-    problem, rows = bench.problem(256, 64, 512), []
-    names = ["peephole"] if bench.quick else [*ROWS]
-    for name, kind in product(names, WORKS):
-        x = cases.inputs(problem).to(bench.device)
-        module = cases.ours(problem, **ROWS[name]).to(bench.device)
-        contestants = {
-            OURS: Contestant(module, _on_triton), REFERENCE: Contestant(module, cases.referred()),
-        }  # fmt: skip
-        row = bench.row(name, kind, contestants, x, REFERENCE)
-        plain = bench.row("lstm", kind, {OURS: Contestant(_plain(problem, bench), _on_triton)}, x, OURS)
-        if row.timings:
-            row.figures.append(Figure("against our lstm", plain.median(OURS) / row.median(OURS), 0.9))
-        rows.append(row)
-    return Answer(
-        "gpu-variants", "Every other cell", "float32, 256 steps of 64 sequences, 512 cells.", rows,
-        [Figure("geometric mean against an eager loop", geometric_mean(_gains(rows, REFERENCE)), 20.0)],
-    )  # fmt: skip
+def _read(into: Path) -> dict[int, Row | None]:
+    lines = into.read_text(encoding="utf-8").splitlines() if into.exists() else []
+    return {at: None if row is None else _as_row(row) for at, row in map(json.loads, lines)}
 
 
-def flashrnn(bench: Bench) -> Answer:
-    """The published figure of FlashRNN, beside ours."""
-    problem, rows = bench.problem(1024, 16, 768), []
-    for kind in WORKS:
-        row = _beside_cudnn(bench, problem, torch.bfloat16, kind)
-        if row.timings:
-            row.figures.append(Figure("against FlashRNN's figure", FLASHRNN[kind] / row.median(OURS), 1.0))
-        rows.append(row)
-    return Answer("gpu-flashrnn", "Beside FlashRNN's published figures", "bfloat16; theirs are of an H100.", rows)
+def _as_row(kept: dict[str, list[dict[str, object]]]) -> Row:
+    timings, figures = [Timing(**each) for each in kept["timings"]], [Figure(**each) for each in kept["figures"]]  # type: ignore[arg-type]
+    return Row(**{**kept, "timings": timings, "figures": figures})  # type: ignore[arg-type]
 
 
-def compilation(bench: Bench) -> Answer:
-    """Seconds of the first call of a cell and dtype."""
-    rows = []
-    for name, dtype in product(["lstm"] if bench.quick else [*CELLS], DTYPES):
-        problem = Problem("first", 4, 20, 0, 20)
-        cell = problem.cell(CELLS[name])
-        operands = problem.operands(cell, dtype=dtype)
-        tensors = [t if t is None else t.to(bench.device) for t in operands.tensors()]
-        start = time.perf_counter()
-        Triton().recurrence(cell, Operands.gather(tensors, reverse=False))
-        figure = Figure("first call", time.perf_counter() - start, 10.0, lower=True, unit=" s")
-        rows.append(Row(f"{name}, {dtype}", figures=[figure]))
-    return Answer("gpu-compilation", "The first call", "Forwards; what is on disk already counts as compiled.", rows)
-
-
-QUESTIONS: dict[str, Callable[[Bench], Answer]] = {
-    "agreement": agreement, "compilation": compilation, "cudnn": cudnn, "others": others, "variants": variants,
-    "flashrnn": flashrnn,
-}  # fmt: skip
-
-
-def _on_triton(module: nn.Module, x: Tensor) -> Tensor:
-    with only("triton"):
-        return module(x)[0]
-
-
-def _plain(problem: Problem, bench: Bench) -> carousel.LSTM:
-    return cases.ours(problem).to(bench.device)
-
-
-def _beside_cudnn(
-    bench: Bench, problem: Problem, dtype: torch.dtype, kind: str, label: str = "", **options: Any
-) -> Row:  # fmt: skip
-    torch.manual_seed(0)
-    module = carousel.LSTM(problem.inputs, problem.hidden, **options).to(bench.device, dtype)
-    theirs = nn.LSTM(problem.inputs, problem.hidden, **options).to(bench.device, dtype)
-    theirs.load_state_dict(module.state_dict())
-    x = cases.inputs(problem, dtype).to(bench.device)
-    contestants = {OURS: Contestant(module, _on_triton), CUDNN: Contestant(theirs)}
-    return bench.row(", ".join(filter(None, [label, problem.name, str(dtype)])), kind, contestants, x, CUDNN)
-
-
-def _gains(rows: Sequence[Row], peer: str) -> list[float]:
-    return [figure.value for row in rows for figure in row.figures if figure.name == f"against {peer}"]
-
-
-def _tolerance(dtype: torch.dtype) -> float:
-    return {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 8e-2}[dtype]
-
-
-def answers(bench: Bench) -> Iterator[Answer]:
-    """The answers to all questions, with their machine and seconds."""
-    for question in QUESTIONS.values():
-        load, start = machine.load(), time.perf_counter()
-        answer = question(bench)
+def answers(bench: Bench, names: Sequence[str], end: float, folder: Path, start: Start | None) -> Iterator[Answer]:
+    """The answers to questions, each in its share of the seconds left; without `start` in this process."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for at, name in enumerate(names):
+        load, begun, question = machine.load(), time.time(), QUESTIONS[name]
+        share = question.share / sum(QUESTIONS[each].share for each in names[at:])
+        deadline = begun + share * max(0.0, end - begun)
+        if start is None:
+            rows = ask(name, bench, folder / f"{name}.jsonl", deadline)
+        else:
+            rows = _in_processes(name, folder, deadline, start)
+        answer = Answer(f"gpu-{name}", question.title, question.protocol, rows, question.summary(rows))
         answer.machine, answer.load = _described(bench), [load, machine.load()]
-        answer.seconds = round(time.perf_counter() - start, 1)
+        answer.seconds = round(time.time() - begun, 1)
         yield answer
+
+
+def _in_processes(name: str, folder: Path, deadline: float, start: Start) -> list[Row]:
+    """The rows of a question's processes; one that died goes on behind the case at which it did."""
+    count = QUESTIONS[name].workers
+    files = [folder / f"{name}-{part}.jsonl" for part in range(count)]
+    for _ in range(TRIES):
+        words = [[name, "--part", f"{part}/{count}", "--into", str(into)] for part, into in enumerate(files)]
+        if start_all(words, deadline, start, fresh=QUESTIONS[name].fresh):
+            break
+    return [row for into in files for row in _read(into).values() if row is not None]
+
+
+def start_all(words: Sequence[list[str]], deadline: float, start: Start, *, fresh: bool) -> bool:
+    """Start processes side by side; whether all ended well."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor(len(words)) as pool:
+        where = Path(cache) if fresh else Path()
+        return all(pool.map(lambda each: start(each, where, deadline), words))
+
+
+def process(words: list[str], cache: Path, deadline: float) -> bool:
+    """Start this script for one part of a question; whether it ended well and in time."""
+    environment = dict(os.environ) | ({"TRITON_CACHE_DIR": str(cache)} if cache != Path() else {})
+    command = [sys.executable, "-m", "benchmarks.gpu", "--question", *words, "--until", str(deadline)]
+    try:
+        done = subprocess.run(command, env=environment, timeout=max(1.0, deadline - time.time()) + GRACE, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 def _described(bench: Bench) -> dict[str, str | int | float]:
@@ -216,27 +132,52 @@ def _described(bench: Bench) -> dict[str, str | int | float]:
     if bench.device == "cuda":
         found = torch.cuda.get_device_properties(0)
         about |= {"processor": found.name, "cores": found.multi_processor_count}
-        about["instructions"] = f"CUDA {found.major}.{found.minor}"
+        about["instructions"] = f"CUDA {found.major}.{found.minor}, cuDNN {torch.backends.cudnn.version()}"
     return about
+
+
+def _words() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="tiny shapes; printed and not kept")
+    parser.add_argument("--minutes", type=float, default=8.5, help="how long it may take, about")
+    parser.add_argument("--only", nargs="+", choices=list(QUESTIONS), help="these questions alone")
+    parser.add_argument("--write", action="store_true", help="choose tiers by what was measured here from now on")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where rows go as they come")
+    parser.add_argument("--question", choices=list(QUESTIONS), help=argparse.SUPPRESS)
+    parser.add_argument("--part", default="0/1", help=argparse.SUPPRESS)
+    parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
+    return parser
 
 
 def main(words: list[str]) -> None:
     """Ask, print, and keep what was measured on a graphics processor."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="tiny shapes; printed and not kept")
+    parser = _words()
     given = parser.parse_args(words)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu" and not given.quick:
+    bench = Bench("cuda" if torch.cuda.is_available() else "cpu", given.quick)
+    if given.question:
+        part, count = map(int, given.part.split("/"))
+        ask(given.question, bench, given.into, given.until, (part, count))
+        return
+    if bench.device == "cpu" and not given.quick:
         parser.error("there is no graphics processor here; with --quick and TRITON_INTERPRET=1 the checks run without")
-    right = True
-    for answer in answers(Bench(device, given.quick)):
+    right, end = True, time.time() + 60 * given.minutes
+    names = given.only or list(QUESTIONS)
+    for answer in answers(bench, names, end, given.folder, None if given.quick else process):
         print(page.section(answer), flush=True)
         right = right and not any(row.wrong for row in answer.rows)
         if not given.quick:
             records.keep([answer])
+            _write(answer, write=given.write)
     if not given.quick:
         page.write()
-    sys.exit(0 if right else "a result was wrong; its row says which")
+    sys.exit(0 if right else "a result was wrong, or failed; its row says which")
+
+
+def _write(answer: Answer, *, write: bool) -> None:
+    if write and answer.name == "gpu-tiers":
+        source = f"measured by benchmarks.gpu on lstm: {answer.protocol}"
+        tiers.write(torch.cuda.get_device_name(), bounds(answer.rows, source))
 
 
 if __name__ == "__main__":

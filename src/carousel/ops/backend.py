@@ -39,6 +39,14 @@ class Backend(ABC):
     def step(self, cell: Cell, operands: StepOperands) -> Moment:
         """The state after one step, and the gates' activations."""
 
+    def way(self, cell: Cell, operands: AnyOperands) -> str:
+        """How it runs the cell on operands that it does not refuse: what `explain` says of it."""
+        if isinstance(operands, StepOperands) or (segment := operands.steps.segment(operands.time)) is None:
+            return "runs"
+        if not self.recomputes:
+            return "runs, and keeps every step: recompute is for the compiled loops"
+        return f"runs; while training it keeps a state every {segment} steps and computes the rest again"
+
 
 def refuses_watchers() -> str | None:
     """Why compiled loops cannot run under a mode of torch that must see every single operation; None outside."""
@@ -102,17 +110,8 @@ def explain(cell: Cell, operands: AnyOperands) -> list[Choice]:
         reason = backend.refuses(cell, operands)
         if reason is None and any(choice.runs for choice in choices):
             reason = "a preferred backend runs"
-        choices.append(Choice(backend.name, reason is None, reason or _way(backend, operands)))
+        choices.append(Choice(backend.name, reason is None, reason or backend.way(cell, operands)))
     return choices
-
-
-def _way(backend: Backend, operands: AnyOperands) -> str:
-    """How a backend runs the operands."""
-    if isinstance(operands, StepOperands) or (segment := operands.steps.segment(operands.time)) is None:
-        return "runs"
-    if not backend.recomputes:
-        return "runs, and keeps every step: recompute is for the compiled loops"
-    return f"runs; while training it keeps a state every {segment} steps and computes the rest again"
 
 
 def _allowed() -> list[Backend]:

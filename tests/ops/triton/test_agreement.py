@@ -19,23 +19,44 @@ EVERYTHING = next(problem for problem in PROBLEMS if problem.name == "everything
 FORWARDS = replace(
     EVERYTHING, name="without masks, forwards", time=5, hidden=18, projection=0, reverse=False, noise=False
 )
+TIERS = (0, 1)
+SEVERAL_TILES = Problem("several tiles", 5, 19, 2, 21, projection=17, ragged=True, reset=True, noise=True)
 EMPTY = [problem for problem in PROBLEMS if problem.name.startswith("no ")]
 EMPTY_STEP = next(problem for problem in STEPS if problem.batch == 0)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("problem", [EVERYTHING, FORWARDS], ids=lambda problem: problem.name)
 @pytest.mark.parametrize("name", CELLS)
-def test_every_cell(name: str, problem: Problem) -> None:
-    (found,) = check(Triton(), cells=[name], problems=[problem], dtype=torch.float64)
+def test_every_cell(name: str, problem: Problem, tier: int) -> None:
+    (found,) = check(Triton(tier), cells=[name], problems=[problem], dtype=torch.float64)
     assert found.refused is None
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", ["peephole_matrix", "full_gate_recurrence", "lstm with ba2016"])
+def test_all_steps_in_several_programs(name: str, reverse: bool) -> None:
+    assert compare(Triton(1), name, replace(SEVERAL_TILES, reverse=reverse), dtype=torch.float64).holds
+
+
+def test_what_is_kept_under_layer_norm() -> None:
+    from carousel.ops.triton.loop import Loop, run
+
+    cell = find("lstm").with_options(norm="ba2016")
+    operands = Problem("small", 4, 2, 2, 3).operands(cell)
+    for tier, steps in zip(TIERS, (1, 0), strict=True):
+        loop = Loop(cell, operands, tier)
+        assert [run(loop, training=training)[0].products.shape[0] for training in (True, False)] == [4, steps]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("name", ["lstm", "peephole_matrix", "full_gate_recurrence", "lstm with ba2016"])
-def test_every_dtype(name: str, dtype: torch.dtype) -> None:
-    assert compare(Triton(), name, EVERYTHING, dtype=dtype).holds
+def test_every_dtype(name: str, dtype: torch.dtype, tier: int) -> None:
+    assert compare(Triton(tier), name, EVERYTHING, dtype=dtype).holds
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -44,13 +65,15 @@ def test_every_step(name: str) -> None:
     assert {finding.refused for finding in found} == {None}
 
 
-def test_no_steps_and_no_sequences() -> None:
-    check(Triton(), cells=["peephole", "full_gate_recurrence"], problems=[*EMPTY, EMPTY_STEP], dtype=torch.float64)
+@pytest.mark.parametrize("tier", TIERS)
+def test_no_steps_and_no_sequences(tier: int) -> None:
+    check(Triton(tier), cells=["peephole", "full_gate_recurrence"], problems=[*EMPTY, EMPTY_STEP], dtype=torch.float64)
 
 
-def test_a_block_that_is_no_power_of_two() -> None:
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_block_that_is_no_power_of_two(tier: int) -> None:
     cell = find("peephole").with_options(block=3)
-    assert compare(Triton(), "threes", Problem("three", 3, 2, 2, 9), cell=cell, dtype=torch.float64).holds
+    assert compare(Triton(tier), "threes", Problem("three", 3, 2, 2, 9), cell=cell, dtype=torch.float64).holds
 
 
 def test_second_derivatives_go_through_the_reference() -> None:

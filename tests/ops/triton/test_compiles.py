@@ -1,6 +1,7 @@
 """The kernels compile for a graphics processor; this needs Triton, and no such processor."""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,9 +21,18 @@ EVERYTHING = Problem("all", 9, 5, 3, 6, projection=2, ragged=True, reset=True, r
 PLAIN = Problem("plain", 9, 5, 3, 6)
 
 
+SHARED = 227 * 1024
+"""Bytes of shared memory that a program can have there."""
+
+
 def kernel_size(kernel: Any, *arguments: Any) -> int:
     """Bytes of the machine code for these arguments."""
-    from triton import compile as compiled  # pyright: ignore[reportAttributeAccessIssue]
+    return len(compiled(kernel, *arguments).asm["cubin"])
+
+
+def compiled(kernel: Any, *arguments: Any, warps: int = 4) -> Any:
+    """The kernel for these arguments."""
+    from triton import compile as made  # pyright: ignore[reportAttributeAccessIssue]
     from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports]
     from triton.compiler import ASTSource  # pyright: ignore[reportMissingImports]
 
@@ -31,8 +41,8 @@ def kernel_size(kernel: Any, *arguments: Any) -> int:
     signature = {name: signed(value, (at,), constants) for at, (name, value) in enumerate(named)}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="TRITON_DEFAULT_FP_FUSION")
-        made = compiled(ASTSource(kernel, signature=signature, constexprs=constants), target=GPUTarget(*HOPPER))
-    return len(made.asm["cubin"])
+        source = ASTSource(kernel, signature=signature, constexprs=constants)
+        return made(source, target=GPUTarget(*HOPPER), options={"num_warps": warps})
 
 
 def signed(value: Any, path: tuple[int, ...], constants: dict[tuple[int, ...], Any]) -> Any:
@@ -73,6 +83,49 @@ def test_the_loop_compiles(name: str, dtype: torch.dtype, problem: Problem) -> N
     if cell.projection:
         assert kernel_size(forward.project, 3, call, loop.initial, after, raw)
         assert kernel_size(backward.collect, 2, 3, call, flow, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "share"),
+    [
+        ("lstm", torch.float64, 1),
+        ("peephole in blocks", torch.float32, 1),
+        ("peephole in blocks", torch.bfloat16, 1),
+        ("peephole with torch_sample", torch.float16, 1),
+        ("full_gate_recurrence", torch.bfloat16, 2),
+    ],
+)
+def test_all_steps_in_one_program_fit_where_the_table_says_so(name: str, dtype: torch.dtype, share: int) -> None:
+    from carousel.ops.triton import tiers
+    from carousel.ops.triton.gradients import flow_of
+    from carousel.ops.triton.kernels import whole
+    from carousel.ops.triton.loop import Loop, kept
+
+    most = tiers.bounds_of("any").cells[tiers.precision_of(dtype)] // share
+    problem = replace(EVERYTHING, hidden=most, projection=most // 2 if share > 1 else 0)
+    cell = problem.cell(CELLS[name])
+    operands = problem.operands(cell, dtype=dtype)
+    assert tiers.choose(cell, operands).number == tiers.WHOLE
+    loop = Loop(cell, operands, tiers.WHOLE)
+    saved = kept(loop, training=True)
+    call, raw, flow = loop.call(saved), torch.empty_like(loop.initial.cell), flow_of(loop, [None, *loop.initial])
+    there = compiled(whole.forwards, *loop.counts, call, loop.empty_states(), warps=loop.warps)
+    back = compiled(whole.backwards, *loop.counts, call, flow, raw, warps=loop.warps)
+    assert max(there.metadata.shared, back.metadata.shared) <= SHARED
+
+
+def test_nothing_is_compiled_anew_for_other_numbers_of_steps_and_sequences() -> None:
+    from carousel.ops.triton.kernels import whole
+    from carousel.ops.triton.loop import Loop, kept
+
+    cell = CELLS["lstm"]
+    sizes = []
+    for problem in (PLAIN, replace(PLAIN, time=16, batch=16), replace(PLAIN, time=1, batch=1)):
+        loop = Loop(cell, problem.operands(cell), 1)
+        sizes.append(loop.call(kept(loop, training=False)).size)
+    assert sizes[0] == sizes[1] == sizes[2]
+    for kernel in (whole.forwards, whole.backwards):
+        assert [each.name for each in kernel.params if each.do_not_specialize] == ["time", "batch"]
 
 
 @pytest.mark.parametrize(("name", "predecessors"), [("peephole", 2), ("lstm with ba2016", 1)])

@@ -1,6 +1,7 @@
 """The loop under autograd: one node, differentiable again through the reference."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -9,22 +10,57 @@ from torch import Tensor
 from carousel.cells import Cell
 from carousel.ops import reference
 from carousel.ops.operands import Operands, State
+from carousel.ops.triton import graphs
 from carousel.ops.triton.gradients import gradients
+from carousel.ops.triton.graphs import Tensors
 from carousel.ops.triton.kernels.memory import Saved
-from carousel.ops.triton.loop import Loop, run
+from carousel.ops.triton.loop import Loop, precision, run
+from carousel.ops.triton.tiers import Tier
 from carousel.ops.twice import through_reference
 
 NAMES = Operands.names()
 
 
-def recurrence(cell: Cell, operands: Operands) -> tuple[Tensor, State]:
+def recurrence(cell: Cell, operands: Operands, tier: Tier) -> tuple[Tensor, State]:
     """Outputs and the last state; without a gradient in sight nothing is saved."""
     tensors = operands.tensors()
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
-        outputs, *state = _Recurrence.apply(cell, operands.steps.reverse, *tensors)  # type: ignore[misc]
+        outputs, *state = _Recurrence.apply(cell, operands.steps.reverse, tier, *tensors)  # type: ignore[misc]
     else:
-        outputs, *state = _results(operands, *run(Loop(cell, operands), training=False))
+        outputs, *state = _results(operands, *_forwards(cell, operands, tier, training=False))
     return outputs, State(*state)  # type: ignore[arg-type]
+
+
+def _forwards(cell: Cell, operands: Operands, tier: Tier, *, training: bool) -> tuple[Saved, State]:
+    reverse = operands.steps.reverse
+
+    def work(tensors: Tensors) -> Tensors:
+        saved, state = run(Loop(cell, Operands.gather(list(tensors), reverse=reverse), tier.number), training=training)
+        return [*saved, *state]
+
+    tensors = operands.tensors()
+    if not (tier.graphs and graphs.fit(tensors)):
+        return run(Loop(cell, operands, tier.number), training=training)
+    made = graphs.KEPT.run((cell, reverse, training, precision()), work, tensors)
+    count = len(Saved._fields)
+    return Saved(*made[:count]), State(*made[count:])  # type: ignore[arg-type]
+
+
+def _backwards(cell: Cell, operands: Operands, tier: Tier, saved: Saved, given: Tensors) -> Mapping[str, Tensor | None]:
+    reverse = operands.steps.reverse
+
+    def work(tensors: Tensors) -> Tensors:
+        each = iter(tensors)
+        again = Operands.gather(list(islice(each, len(NAMES))), reverse=reverse)
+        kept = Saved(*islice(each, len(Saved._fields)))
+        found = gradients(Loop(cell, again, tier.number), kept, list(each))
+        return [found.get(name) for name in NAMES]
+
+    tensors = [*operands.tensors(), *saved, *given]
+    if not (tier.graphs and graphs.fit(tensors)):
+        return gradients(Loop(cell, operands, tier.number), saved, given)
+    made = graphs.KEPT.run((cell, reverse, "backwards", precision()), work, tensors)
+    return dict(zip(NAMES, made, strict=True))
 
 
 def _results(operands: Operands, saved: Saved, state: State) -> list[Tensor | None]:
@@ -33,26 +69,27 @@ def _results(operands: Operands, saved: Saved, state: State) -> list[Tensor | No
 
 
 class _Recurrence(torch.autograd.Function):
-    """`apply(cell, reverse, *tensors in the order of NAMES)`."""
+    """`apply(cell, reverse, tier, *tensors in the order of NAMES)`."""
 
     @staticmethod
-    def forward(ctx: Any, cell: Cell, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+    def forward(ctx: Any, cell: Cell, reverse: bool, tier: Tier, *tensors: Tensor | None) -> tuple[Tensor | None, ...]:
         ctx.set_materialize_grads(False)
-        ctx.cell, ctx.reverse = cell, reverse
+        ctx.cell, ctx.reverse, ctx.tier = cell, reverse, tier
         operands = Operands.gather(list(tensors), reverse=reverse)
-        saved, state = run(Loop(cell, operands), training=True)
+        saved, state = _forwards(cell, operands, tier, training=True)
         ctx.save_for_backward(*tensors, *saved)
         return tuple(_owned(_results(operands, saved, state), tensors))
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         tensors, saved = ctx.saved_tensors[: len(NAMES)], Saved(*ctx.saved_tensors[len(NAMES) :])
-        needed = ctx.needs_input_grad[2:]
+        needed = ctx.needs_input_grad[3:]
         if torch.is_grad_enabled():
-            return None, None, *_differentiable(ctx, tensors, needed, given)
+            return None, None, None, *_differentiable(ctx, tensors, needed, given)
         operands = Operands.gather(list(tensors), reverse=ctx.reverse)
-        found = gradients(Loop(ctx.cell, operands), saved, given)
+        found = _backwards(ctx.cell, operands, ctx.tier, saved, given)
         return (
+            None,
             None,
             None,
             *(

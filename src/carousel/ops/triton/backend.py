@@ -8,8 +8,9 @@ from torch.autograd import forward_ad
 
 from carousel.cells import Cell
 from carousel.ops.backend import AnyOperands, Backend, refuses_watchers
-from carousel.ops.operands import Moment, Noise, Operands, State, StepOperands
+from carousel.ops.operands import LayerOperands, Moment, Noise, Operands, State, StepOperands
 from carousel.ops.triton import extension
+from carousel.ops.triton.tiers import Tier, choose
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 WIDEST_NORM = 4096
@@ -17,9 +18,16 @@ WIDEST_NORM = 4096
 
 
 class Triton(Backend):
-    """A fused kernel a step: every cell, lengths, resets, both directions, masks; sums in float32 or float64."""
+    """Fused kernels: every cell, lengths, resets, both directions, masks; sums in float32 or float64.
+
+    `tier` 0 launches one for each step, 1 one for all steps of few cells, and `graphs` says whether the launches of
+    tier 0 are gathered in CUDA graphs; None lets the table of `tiers` choose.
+    """
 
     name = "triton"
+
+    def __init__(self, tier: int | None = None, *, graphs: bool | None = None) -> None:
+        self.tier, self.graphs = tier, graphs
 
     def refuses(self, cell: Cell, operands: AnyOperands) -> str | None:
         """Why another backend runs instead: no Triton, another device or dtype, a transform of torch."""
@@ -38,7 +46,15 @@ class Triton(Backend):
         """Outputs and the last state, given the pre-activations."""
         from carousel.ops.triton.autograd import recurrence
 
-        return recurrence(cell, operands)
+        return recurrence(cell, operands, self._choose(cell, operands))
+
+    def way(self, cell: Cell, operands: AnyOperands) -> str:
+        """Which tier runs, and why."""
+        way = super().way(cell, operands)
+        return way if isinstance(operands, StepOperands) else f"{way}, {self._choose(cell, operands).reason}"
+
+    def _choose(self, cell: Cell, operands: Operands | LayerOperands) -> Tier:
+        return choose(cell, operands, self.tier, self.graphs)
 
     def step(self, cell: Cell, operands: StepOperands) -> Moment:
         """The state after one step, and the gates' activations."""

@@ -19,6 +19,6 @@ def interprets() -> bool:
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
-def launch(kernel: Any, tiles: tuple[int, int], *arguments: Any) -> None:
-    """Run a kernel for each tile: of units, of sequences."""
-    kernel[tiles](*arguments)
+def launch(kernel: Any, tiles: tuple[int, int], *arguments: Any, warps: int = 4) -> None:
+    """Run a kernel for each tile: of units, of sequences; each by so many warps."""
+    kernel[tiles](*arguments, num_warps=warps)

@@ -8,10 +8,11 @@ from torch import Tensor
 from carousel.cells import layout
 from carousel.ops.operands import Operands
 from carousel.ops.triton.extension import launch
-from carousel.ops.triton.kernels import backward
+from carousel.ops.triton.kernels import backward, whole
 from carousel.ops.triton.kernels.flow import Flow
 from carousel.ops.triton.kernels.memory import Saved, States
 from carousel.ops.triton.loop import Loop
+from carousel.ops.triton.tiers import STEPS, WHOLE
 
 Named = dict[str, Tensor | None]
 
@@ -38,7 +39,7 @@ def flow_of(loop: Loop, given: Sequence[Tensor | None]) -> Flow:
         like.new_zeros(*steps, size.rows),
         like.new_zeros(*steps, size.recurrent) if cell.norm else None,
         loop.empty_states(),
-        torch.empty_like(like) if cell.norm and cell.projection else None,
+        torch.empty_like(like) if cell.norm and cell.projection and loop.tier == STEPS else None,
         like.new_zeros(*steps, size.output) if cell.projection else None,
         *(None if weight is None else like.new_zeros(size.batch, *weight.shape)
           for weight in (weights.p, weights.norm_recurrent, weights.norm_cell)),
@@ -59,6 +60,9 @@ def _walk(loop: Loop, saved: Saved, flow: Flow) -> Tensor | None:
     """From the last step to the first, and what P multiplied at each of them."""
     call, size, P = loop.call(saved), loop.size, loop.operands.weights.P
     raw = loop.initial.cell.new_empty(size.time, size.batch, size.hidden) if loop.cell.projection else None
+    if loop.tier == WHOLE:
+        launch(whole.backwards, loop.grid, *loop.counts, call, flow, raw, warps=loop.warps)
+        return raw
     for t, later in loop.later():
         last = t == loop.order[-1]
         _between(loop, flow, None if last else later)

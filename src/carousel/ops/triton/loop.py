@@ -13,20 +13,24 @@ from carousel.cells import Cell, layout
 from carousel.ops import reference
 from carousel.ops.operands import Operands, State
 from carousel.ops.triton.extension import interprets, launch
-from carousel.ops.triton.kernels import forward
+from carousel.ops.triton.kernels import forward, whole
 from carousel.ops.triton.kernels.memory import Call, Given, Mask, Masks, Plan, Saved, Size, States
 from carousel.ops.triton.kernels.row import constants
+from carousel.ops.triton.tiers import STEPS, WHOLE, tile
 
 BATCH, CELLS, DEPTH = 16, 16, 32
 """The tile of a program: sequences, cells, and how deep a product is read at once."""
+MANY = 64
+"""From how many cells in its tile a program has eight warps: with four, registers would spill."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """One cell over the steps of its operands, whose floating tensors have one dtype."""
+    """One cell over the steps of its operands, whose floating tensors have one dtype, in a tier."""
 
     cell: Cell
     operands: Operands
+    tier: int = STEPS
 
     @cached_property
     def dtype(self) -> torch.dtype:
@@ -49,11 +53,15 @@ class Loop:
 
     @cached_property
     def plan(self) -> Plan:
-        """The tile: under layer norm a sequence and all its cells."""
+        """The tile: all cells where all steps are in one program, and under layer norm, of one sequence there."""
         block = self.cell.block
-        cells = triton.next_power_of_2(self.size.hidden if self.cell.norm else max(CELLS, block))
-        own = cells // block * block
-        numbers = (1 if self.cell.norm else BATCH, cells, DEPTH, own, int(self.operands.steps.reverse))
+        if self.tier == WHOLE:
+            batch, cells = BATCH, tile(self.cell, self.operands)
+        elif self.cell.norm:
+            batch, cells = 1, triton.next_power_of_2(self.size.hidden)
+        else:
+            batch, cells = BATCH, triton.next_power_of_2(max(CELLS, block))
+        numbers = (batch, cells, DEPTH, cells // block * block, int(self.operands.steps.reverse))
         return Plan(*map(tl.constexpr, (*numbers, precision(), interprets())))
 
     @cached_property
@@ -89,6 +97,16 @@ class Loop:
         return triton.cdiv(widest, self.plan.cells.value), self._tiles
 
     @property
+    def counts(self) -> tuple[int, int]:
+        """Steps and sequences."""
+        return self.size.time, self.size.batch
+
+    @property
+    def warps(self) -> int:
+        """How many share a program: more where their registers hold more."""
+        return 8 if self.plan.cells.value >= MANY else 4
+
+    @property
     def _tiles(self) -> int:
         return triton.cdiv(self.size.batch, self.plan.batch.value)
 
@@ -102,8 +120,9 @@ class Loop:
         return States(*(None if part is None else torch.empty_like(part) for part in self.initial))
 
     def call(self, saved: Saved) -> Call:
-        """What every kernel is given."""
-        return Call(self.size, constants(self.cell), self.given, saved, self.plan)
+        """What every kernel is given; one that takes all steps is not compiled anew for their number."""
+        size = self.size._replace(time=0, batch=0) if self.tier == WHOLE else self.size
+        return Call(size, constants(self.cell), self.given, saved, self.plan)
 
     def later(self) -> Iterator[tuple[int, int]]:
         """The steps on the way back, each with the one after it in the order of the loop."""
@@ -121,6 +140,10 @@ def run(loop: Loop, *, training: bool) -> tuple[Saved, State]:
     saved = kept(loop, training=training)
     if not (loop.size.time and loop.size.batch):
         return saved, State(*loop.initial)
+    if loop.tier == WHOLE:
+        after = loop.empty_states()
+        launch(whole.forwards, loop.grid, *loop.counts, loop.call(saved), after, warps=loop.warps)
+        return saved, State(*after)
     call, before, after = loop.call(saved), loop.initial, loop.empty_states()
     spare = loop.empty_states()
     raw = torch.empty_like(loop.initial.cell) if loop.cell.projection else None
@@ -135,14 +158,18 @@ def run(loop: Loop, *, training: bool) -> tuple[Saved, State]:
 
 
 def kept(loop: Loop, *, training: bool) -> Saved:
-    """Memory for the outputs, for R h under layer norm, and while training for what the way back reads."""
+    """Memory for the outputs, while training for what the way back reads, and for R h under layer norm.
+
+    R h is kept while training; else a step's is enough, and none where a program takes all steps.
+    """
     size, gates, state = loop.size, loop.operands.gates, loop.initial.cell
     steps = (size.time, size.batch)
+    products = size.time if training else int(loop.tier == STEPS)
     return Saved(
         state.new_zeros(*steps, size.output),
         state.new_empty(*steps, size.hidden) if training else None,
         gates.new_empty(*steps, size.rows) if training else None,
-        state.new_empty(*steps, size.recurrent) if loop.cell.norm and size.recurrent else None,
+        state.new_empty(products, size.batch, size.recurrent) if loop.cell.norm and size.recurrent else None,
     )
 
 
@@ -150,7 +177,8 @@ def _multiply(loop: Loop, saved: Saved, before: States, t: int) -> None:
     """R h for step t, of all rows that recur."""
     R = loop.operands.weights.R
     if R is not None and saved.products is not None:
-        saved.products[t] = reference.products(loop.cell, R.to(loop.dtype), _read(loop, before, t))
+        kept = t if saved.activations is not None else 0
+        saved.products[kept] = reference.products(loop.cell, R.to(loop.dtype), _read(loop, before, t))
 
 
 def _read(loop: Loop, before: States, t: int) -> State:

@@ -33,6 +33,7 @@ from carousel.ops.triton.kernels.norm import (
     gain_of,
     normalized,
     over_gates,
+    product_of,
     recurs_into,
     standardized,
     standardized_back,
@@ -161,26 +162,30 @@ def gained(gate, pre, standard, flow, at, call):
 
 
 @triton.jit
-def give_product(gate, value, flow, at, call):
-    """Write the gradient of R h for a gate."""
+def given_product(gate, value, flow, at, call):
+    """The gradient of R h for a gate; written down."""
+    value = tl.where(inside(at), value, 0.0)
     if recurs_into(gate, call.row):
         there = moved(at, at.t, at.k + first(gate.recurrent, call.size), at.here)
-        where = in_time(there, call.size.recurrent, call)
-        tl.store(flow.products + where, tl.where(inside(at), value, 0.0), at.here)
+        tl.store(flow.products + in_time(there, call.size.recurrent, call), value, at.here)
+    return value
 
 
 @triton.jit
 def norm_gates_back(i, f, z, o, flow, at, call):
-    """Write the gradients of R h, from those of the gates' pre-activations."""
-    x_i, x_f, x_z, x_o, factor = standardized_gates(at, call)
+    """The gradients of R h, from those of the gates' pre-activations."""
+    x_i, x_f = product_of(call.row.input, at, call), product_of(call.row.forget, at, call)
+    x_z, x_o = product_of(call.row.candidate, at, call), product_of(call.row.output, at, call)
+    x_i, x_f, x_z, x_o, factor = standardized_gates(x_i, x_f, x_z, x_o, at, call)
     i, f = gained(call.row.input, i, x_i, flow, at, call), gained(call.row.forget, f, x_f, flow, at, call)
     z, o = gained(call.row.candidate, z, x_z, flow, at, call), gained(call.row.output, o, x_o, flow, at, call)
     mean = over_gates(i, f, z, o, call)[:, None]
     along, factor = over_gates(i * x_i, f * x_f, z * x_z, o * x_o, call)[:, None], factor[:, None]
-    give_product(call.row.input, factor * (i - mean - x_i * along), flow, at, call)
-    give_product(call.row.forget, factor * (f - mean - x_f * along), flow, at, call)
-    give_product(call.row.candidate, factor * (z - mean - x_z * along), flow, at, call)
-    give_product(call.row.output, factor * (o - mean - x_o * along), flow, at, call)
+    i = given_product(call.row.input, factor * (i - mean - x_i * along), flow, at, call)
+    f = given_product(call.row.forget, factor * (f - mean - x_f * along), flow, at, call)
+    z = given_product(call.row.candidate, factor * (z - mean - x_z * along), flow, at, call)
+    o = given_product(call.row.output, factor * (o - mean - x_o * along), flow, at, call)
+    return i, f, z, o
 
 
 @triton.jit
@@ -206,39 +211,13 @@ def seen(total, gate, pre, old, flow, at, call):
         return total
 
 
-@triton.jit(do_not_specialize=["t", "later"])
-def collect(t, later, call, flow, LAST: tl.constexpr):
-    """The gradient of P's product at step t. Grid: tiles of features, tiles of sequences."""
-    at = features_at(t, call.size.output, call)
-    value = arriving(later, flow, LAST, at, call)
-    tl.store(flow.projected + in_time(at, call.size.output, call), value, at.here)
+@triton.jit
+def undone(made, d_h, d_state, sent_i, sent_f, sent_o, flow, at, call):
+    """The gradients of what recurred into the gates i f z o, and of the cell state before the step.
 
-
-@triton.jit(do_not_specialize=["t", "later"])
-def retreat(t, later, call, flow, raw, LAST: tl.constexpr):
-    """From the gradients behind step t to those of its pre-activations, and to what is carried to the step before.
-
-    `later` is the step after t in the order of the loop; LAST says that there is none. With a projection, o h(c) is
-    written to `raw` (time, batch, hidden). Grid: tiles of cells, tiles of sequences.
+    Given are those of o h(c), of the cell state after it and of the gates sent on.
     """
-    at = cells_at(t, call)
-    made = again(at, call)
-    if call.row.projection:
-        d_h = unprojected(flow, at, call)
-        shown = tl.where(inside(at), made.o * made.s, 0.0)
-        tl.store(raw + in_time(at, call.size.hidden, call), shown, at.here)
-    else:
-        d_h = arriving(later, flow, LAST, at, call)
-    sent_i = of_sent(call.row.input, later, flow, LAST, at, call)
-    sent_f = of_sent(call.row.forget, later, flow, LAST, at, call)
-    sent_o = of_sent(call.row.output, later, flow, LAST, at, call)
-    tl.debug_barrier()
-    leave(call.row.input, sent_i, flow, at, call)
-    leave(call.row.forget, sent_f, flow, at, call)
-    leave(call.row.output, sent_o, flow, at, call)
-    d_state = of_state(CELL, moved(at, later, at.k, at.here), flow, LAST, call)
     d_c, passed = through_zoneout(d_state, CELL, flow, at, call)
-
     pre_o = pre_activation(call.row.output, d_h * made.s, sent_o, made.o, flow, at, call)
     d_c = of_cell(d_h, d_c, pre_o, made, flow, at, call)
     d_i, d_f, d_z = d_c * entering(made.z, at, call), d_c * made.old, entering(d_c * made.i, at, call)
@@ -254,10 +233,50 @@ def retreat(t, later, call, flow, raw, LAST: tl.constexpr):
     d_old = seen(d_old, call.row.forget, pre_f, made.old, flow, at, call)
     d_old = seen(d_old, call.row.candidate, pre_z, made.old, flow, at, call)
     if call.row.norm:
-        norm_gates_back(pre_i, pre_f, pre_z, pre_o, flow, at, call)
+        pre_i, pre_f, pre_z, pre_o = norm_gates_back(pre_i, pre_f, pre_z, pre_o, flow, at, call)
     where = index(at, call.size.hidden)
     d_old = put_aside(tl.where(inside(at), d_old, 0.0), flow.fresh.cell, where, at, call)
-    tl.store(flow.carried.cell + where, passed + d_old, at.here)
+    return pre_i, pre_f, pre_z, pre_o, passed + d_old
+
+
+@triton.jit(do_not_specialize=["t", "later"])
+def collect(t, later, call, flow, LAST: tl.constexpr):
+    """The gradient of P's product at step t. Grid: tiles of features, tiles of sequences."""
+    at = features_at(t, call.size.output, call)
+    value = arriving(later, flow, LAST, at, call)
+    tl.store(flow.projected + in_time(at, call.size.output, call), value, at.here)
+
+
+@triton.jit
+def show(made, raw, at, call):
+    """Write o h(c), which P multiplied."""
+    tl.store(raw + in_time(at, call.size.hidden, call), tl.where(inside(at), made.o * made.s, 0.0), at.here)
+
+
+@triton.jit(do_not_specialize=["t", "later"])
+def retreat(t, later, call, flow, raw, LAST: tl.constexpr):
+    """From the gradients behind step t to those of its pre-activations, and to what is carried to the step before.
+
+    `later` is the step after t in the order of the loop; LAST says that there is none. With a projection, o h(c) is
+    written to `raw` (time, batch, hidden). Grid: tiles of cells, tiles of sequences.
+    """
+    at = cells_at(t, call)
+    made = again(at, call)
+    if call.row.projection:
+        d_h = unprojected(flow, at, call)
+        show(made, raw, at, call)
+    else:
+        d_h = arriving(later, flow, LAST, at, call)
+    sent_i = of_sent(call.row.input, later, flow, LAST, at, call)
+    sent_f = of_sent(call.row.forget, later, flow, LAST, at, call)
+    sent_o = of_sent(call.row.output, later, flow, LAST, at, call)
+    tl.debug_barrier()
+    leave(call.row.input, sent_i, flow, at, call)
+    leave(call.row.forget, sent_f, flow, at, call)
+    leave(call.row.output, sent_o, flow, at, call)
+    d_state = of_state(CELL, moved(at, later, at.k, at.here), flow, LAST, call)
+    _, _, _, _, d_old = undone(made, d_h, d_state, sent_i, sent_f, sent_o, flow, at, call)
+    tl.store(flow.carried.cell + index(at, call.size.hidden), d_old, at.here)
 
 
 @triton.jit

@@ -53,16 +53,22 @@ def put_aside(value, fresh, where, at, call):
 
 
 @triton.jit
+def of_read(given, source: tl.constexpr, flow, at, call):
+    """The gradient of a part of the state before a step, from that of what R read: some was dropped, some put back."""
+    if source != GATES and call.given.masks.drop_hidden.data is not None:
+        given = given * mask_of(call.given.masks.drop_hidden, at)
+    return put_aside(given, part_of(flow.fresh, source), index(at, width_of(source, call)), at, call)
+
+
+@triton.jit
 def through_product(total, source: tl.constexpr, later, flow, call):
     """total + the gradient that reaches a part of the state through the product at the later step."""
-    where = index(later, width_of(source, call))
     if source != GATES and call.row.norm:
+        where = index(later, width_of(source, call))
         given = tl.load(part_of(flow.read, source) + where, later.here, 0.0)
     else:
         given = back(flow.gates, source, later, call)
-    if source != GATES and call.given.masks.drop_hidden.data is not None:
-        given = given * mask_of(call.given.masks.drop_hidden, later)
-    return total + put_aside(given, part_of(flow.fresh, source), where, later, call)
+    return total + of_read(given, source, flow, later, call)
 
 
 @triton.jit
@@ -138,12 +144,17 @@ def through_zoneout(value, source: tl.constexpr, flow, at, call):
 
 
 @triton.jit
-def arriving(later, flow, LAST: tl.constexpr, at, call):
-    """The gradient of h_t before zoneout, inside a sequence; what passes the step by is carried on."""
-    total = of_state(HIDDEN, moved(at, later, at.k, at.here), flow, LAST, call)
+def arrived(total, flow, at, call):
+    """The gradient of h_t before zoneout, inside a sequence, and what passes the step by."""
     if flow.outputs is not None:
         total += tl.load(flow.outputs + in_time(at, call.size.output, call), inside(at), 0.0)
-    new, passed = through_zoneout(total, HIDDEN, flow, at, call)
+    return through_zoneout(total, HIDDEN, flow, at, call)
+
+
+@triton.jit
+def arriving(later, flow, LAST: tl.constexpr, at, call):
+    """The gradient of h_t before zoneout, inside a sequence; what passes the step by is carried on."""
+    new, passed = arrived(of_state(HIDDEN, moved(at, later, at.k, at.here), flow, LAST, call), flow, at, call)
     tl.store(flow.carried.hidden + index(at, call.size.output), passed, at.here)
     return new
 

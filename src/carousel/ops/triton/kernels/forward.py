@@ -15,7 +15,7 @@ from carousel.ops.triton.kernels.memory import (
     nothing,
     over_block,
 )
-from carousel.ops.triton.kernels.norm import normalized, normalized_gates
+from carousel.ops.triton.kernels.norm import normalized, normalized_gates, product_of
 from carousel.ops.triton.kernels.products import add_products, multiply, part_of, width_of
 from carousel.ops.triton.kernels.row import (
     BA2016,
@@ -67,7 +67,9 @@ def activation(gate, recurs, state, at, call):
 def recurring(before, at, call):
     """What recurs into the gates i f z o."""
     if call.row.norm:
-        return normalized_gates(at, call)
+        i, f = product_of(call.row.input, at, call), product_of(call.row.forget, at, call)
+        z, o = product_of(call.row.candidate, at, call), product_of(call.row.output, at, call)
+        return normalized_gates(i, f, z, o, at, call)
     else:
         totals = nothing(call), nothing(call), nothing(call), nothing(call)
         if call.row.reads_hidden:
@@ -89,16 +91,22 @@ def share_of(source: tl.constexpr, call):
 
 
 @triton.jit
-def settle(value, source: tl.constexpr, before, after, at, call):
-    """Write h or c, mixed with the old one where zoneout says so; behind a sequence's end nothing changes."""
-    width = width_of(source, call)
-    old = before_step(part_of(before, source), part_of(call.given.fresh, source), width, at, call)
+def settled(value, source: tl.constexpr, old, at, call):
+    """h or c after the step: mixed with the old one by zoneout, and the old one behind an end; kept if it is to be."""
     if share_of(source, call).data is not None:
         value = value + mask_of(share_of(source, call), at).to(value.dtype) * (old - value)
-    tl.store(part_of(after, source) + index(at, width), tl.where(at.lives[:, None], value, old), at.here)
     kept = call.saved.outputs if source == HIDDEN else call.saved.cells
     if kept is not None:
-        tl.store(kept + in_time(at, width, call), tl.where(at.lives[:, None], value, 0.0), at.here)
+        tl.store(kept + in_time(at, width_of(source, call), call), tl.where(at.lives[:, None], value, 0.0), at.here)
+    return tl.where(at.lives[:, None], value, old)
+
+
+@triton.jit
+def settle(value, source: tl.constexpr, before, after, at, call):
+    """Write h or c after the step."""
+    width = width_of(source, call)
+    old = before_step(part_of(before, source), part_of(call.given.fresh, source), width, at, call)
+    tl.store(part_of(after, source) + index(at, width), settled(value, source, old, at, call), at.here)
 
 
 @triton.jit
@@ -122,15 +130,9 @@ def advanced(i, f, z, old, at, call):
         return c
 
 
-@triton.jit(do_not_specialize=["t"])
-def advance(t, call, before, after, raw):
-    """Take step t from the state `before` to the state `after`; with a projection, write o h(c) to `raw` instead of h.
-
-    Grid: tiles of cells, tiles of sequences.
-    """
-    at = cells_at(t, call)
-    recurs_i, recurs_f, recurs_z, recurs_o = recurring(before, at, call)
-    old = before_step(before.cell, call.given.fresh.cell, call.size.hidden, at, call)
+@triton.jit
+def computed(recurs_i, recurs_f, recurs_z, recurs_o, old, at, call):
+    """The gates i f o, the cell state and o h(c), from what recurs and the cell state before."""
     f = activation(call.row.forget, recurs_f, old, at, call)
     i = activation(call.row.input, recurs_i, old, at, call)
     if call.row.forget.kind == COMPLEMENT:
@@ -141,7 +143,19 @@ def advance(t, call, before, after, raw):
     c = advanced(i, f, z, old, at, call)
     o = activation(call.row.output, recurs_o, c if call.row.output.peephole == CURRENT else old, at, call)
     shown = normalized(c, call.given.norm_cell, at.k, call) if call.row.norm == BA2016 else c
-    h = o * squashed(shown, call.row.squash)
+    return i, f, o, c, o * squashed(shown, call.row.squash)
+
+
+@triton.jit(do_not_specialize=["t"])
+def advance(t, call, before, after, raw):
+    """Take step t from the state `before` to the state `after`; with a projection, write o h(c) to `raw` instead of h.
+
+    Grid: tiles of cells, tiles of sequences.
+    """
+    at = cells_at(t, call)
+    recurs_i, recurs_f, recurs_z, recurs_o = recurring(before, at, call)
+    old = before_step(before.cell, call.given.fresh.cell, call.size.hidden, at, call)
+    i, f, o, c, h = computed(recurs_i, recurs_f, recurs_z, recurs_o, old, at, call)
     if call.row.full:
         send(call.row.input, i, before, after, at, call)
         send(call.row.forget, f, before, after, at, call)

@@ -45,13 +45,27 @@ def recurs_into(gate, row):
 
 
 @triton.jit
+def product_at(gate, at, call):
+    """Where R h of a gate lies: only the step at hand is there when nothing is kept for the way back."""
+    t = at.t if call.saved.activations is not None else tl.zeros_like(at.t)
+    there = moved(at, t, at.k + first(gate.recurrent, call.size), at.here)
+    return call.saved.products + in_time(there, call.size.recurrent, call)
+
+
+@triton.jit
 def product_of(gate, at, call):
-    """R h of a gate, which was computed before the step; zero if nothing recurs into it."""
+    """R h of a gate, which was computed before; zero if nothing recurs into it."""
     if recurs_into(gate, call.row):
-        there = moved(at, at.t, at.k + first(gate.recurrent, call.size), at.here)
-        return tl.load(call.saved.products + in_time(there, call.size.recurrent, call), at.here, 0.0)
+        return tl.load(product_at(gate, at, call), at.here, 0.0)
     else:
         return nothing(call)
+
+
+@triton.jit
+def keep_product(gate, value, at, call):
+    """Write R h of a gate for the way back."""
+    if recurs_into(gate, call.row) and call.saved.activations is not None:
+        tl.store(product_at(gate, at, call), value, at.here)
 
 
 @triton.jit
@@ -70,10 +84,8 @@ def over_gates(i, f, z, o, call):
 
 
 @triton.jit
-def standardized_gates(at, call):
+def standardized_gates(i, f, z, o, at, call):
     """R h of the gates i f z o, mean zero and variance one over all their rows, and the factor that made it so."""
-    i, f = product_of(call.row.input, at, call), product_of(call.row.forget, at, call)
-    z, o = product_of(call.row.candidate, at, call), product_of(call.row.output, at, call)
     mean = over_gates(i, f, z, o, call)
     i, f = less(i, mean, call.row.input, at, call), less(f, mean, call.row.forget, at, call)
     z, o = less(z, mean, call.row.candidate, at, call), less(o, mean, call.row.output, at, call)
@@ -100,9 +112,9 @@ def scaled(value, gate, k, call):
 
 
 @triton.jit
-def normalized_gates(at, call):
-    """Layer norm of R h over all rows that recur, for the gates i f z o."""
-    i, f, z, o, _ = standardized_gates(at, call)
+def normalized_gates(i, f, z, o, at, call):
+    """Layer norm over all rows that recur, given R h of the gates i f z o."""
+    i, f, z, o, _ = standardized_gates(i, f, z, o, at, call)
     return (
         scaled(i, call.row.input, at.k, call), scaled(f, call.row.forget, at.k, call),
         scaled(z, call.row.candidate, at.k, call), scaled(o, call.row.output, at.k, call),

@@ -1,0 +1,408 @@
+"""What `benchmarks.gpu` asks: cases of each question, each checked before it is timed."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product, takewhile
+from math import inf
+from random import Random
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+import carousel
+from benchmarks.cells import cases, timing
+from benchmarks.cells.cases import INFERENCE, OURS, REFERENCE, ROWS, TRAINING, WORKS, Contestant
+from benchmarks.cells.peers import PEERS
+from benchmarks.cells.records import Figure, Row, geometric_mean
+from carousel.cells import find
+from carousel.ops import Operands, only
+from carousel.ops.triton import Triton, tiers
+from carousel.testing import CELLS, Problem, compare
+from carousel.testing.problems import PROBLEMS, STEPS
+
+Works = Mapping[str, timing.Work]
+Options = Mapping[str, Any]
+NONE: Mapping[str, Any] = MappingProxyType({})
+
+CUDNN, STEP, PLAIN = "cuDNN, nn.LSTM", "compiled step", "our lstm"
+RAGGED = "different lengths"
+PRECISIONS = {
+    "float32": torch.float32, "tf32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
+}  # fmt: skip
+FLASHRNN = {INFERENCE: 4.87e-3, TRAINING: 13.61e-3}
+"""Seconds of FlashRNN's fused kernel on an H100: 1024 steps of 16 sequences, 768 cells, bfloat16, by its authors."""
+WAYS = {
+    "a launch a step": Triton(tiers.STEPS, graphs=False), "in CUDA graphs": Triton(tiers.STEPS, graphs=True),
+    "all steps in one launch": Triton(tiers.WHOLE),
+}  # fmt: skip
+CELLS_OF_A_PROGRAM = (16, 32, 64, 128, 256)
+EVERYTHING = next(problem for problem in PROBLEMS if problem.name == "everything")
+UNADORNED = replace(EVERYTHING, name="odd sizes", time=5, hidden=18, projection=0, reverse=False, noise=False)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where and how much is measured: `seconds` a case at least, or as little as there is."""
+
+    device: str
+    quick: bool
+    seconds: float = 0.5
+
+    def problem(self, time: int, batch: int, hidden: int) -> Problem:
+        """A shape, or a tiny one."""
+        sizes = (3, min(batch, 2), 4, 4) if self.quick else (time, batch, hidden, hidden)
+        return Problem("-".join(map(str, sizes)), *sizes, measured=True)
+
+    def timed(
+        self, row: Row, works: Works, right: str, tolerance: float, beside: Works = NONE
+    ) -> Row:  # fmt: skip
+        """The row with the times of its works in turn, checked first, and of works beside them that are not.
+
+        Each waits until the processor has finished.
+        """
+        finished, others = ({name: self._finished(work) for name, work in each.items()} for each in (works, beside))
+        try:
+            cases.check(finished, right, tolerance)
+        except cases.Wrong as error:
+            row.note, row.wrong = f"wrong, and not timed: {error}", True
+            return row
+        row.timings = timing.interleaved({**finished, **others}, self._effort)
+        return row
+
+    def row(
+        self, label: str, kind: str, contestants: Mapping[str, Contestant], x: Tensor, right: str,
+        beside: Works = NONE,
+    ) -> Row:  # fmt: skip
+        """The same for contestants at a kind of work, each beside ours."""
+        for contestant in contestants.values():
+            contestant.module.train(kind == TRAINING)
+        works = {name: contestant.work(kind, x) for name, contestant in contestants.items()}
+        row = self.timed(Row(label, kind), works, right, tolerance(x.dtype), beside)
+        for name in contestants:
+            if name != OURS:
+                cases.against(row, name)
+        return row
+
+    def synchronize(self) -> None:
+        """Wait for the processor. Raises RuntimeError if it has failed for good."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+    @property
+    def _effort(self) -> timing.Effort:
+        return timing.Effort(0.0, 1, 1) if self.quick else timing.Effort(self.seconds, 5)
+
+    def _finished(self, work: timing.Work) -> timing.Work:
+        def run() -> object:
+            made = work()
+            self.synchronize()
+            return made
+
+        return run
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row to be: what it is called, and how it is come by."""
+
+    label: str
+    work: Callable[[], Row]
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Its cases, what their rows come to, the share of all seconds that it may take, and in how many processes at once.
+
+    One in several is not about time; a `fresh` one compiles everything anew.
+    """
+
+    title: str
+    protocol: str
+    cases: Callable[[Bench], list[Case]]
+    share: float
+    summary: Callable[[Sequence[Row]], list[Figure]] = field(default=lambda rows: [])
+    workers: int = 1
+    fresh: bool = False
+
+
+@contextmanager
+def precision(word: str) -> Iterator[torch.dtype]:
+    """The dtype of that word, with float32's products rounded to tf32 or not, by us and by cuDNN."""
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if word == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = word == "tf32"
+    try:
+        yield PRECISIONS[word]
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """How far results may lie apart; float32's leaves room for tf32 and for layer norm, which magnifies rounding."""
+    return {torch.float64: 1e-9, torch.float32: 1e-2, torch.float16: 2e-2, torch.bfloat16: 8e-2}[dtype]
+
+
+def agreement(bench: Bench) -> list[Case]:
+    """Every cell in every tier against the reference in float64, on poisoned memory, and every step."""
+    found, names = [], ["lstm", "peephole"] if bench.quick else list(CELLS)
+    ways = {"a launch a step": WAYS["a launch a step"], "all steps in one launch": WAYS["all steps in one launch"]}
+    some = [*product([EVERYTHING], (torch.float64, *dict.fromkeys(PRECISIONS.values()))), (UNADORNED, torch.float32)]
+    for (problem, dtype), (way, backend), name in product(some[:1] if bench.quick else some, ways.items(), names):
+        label = f"{name}, {way}, {problem.name}, {dtype}"
+        found.append(Case(label, partial(_agrees, label, backend, name, problem, dtype, bench)))
+    for problem, name in product(STEPS[:1] if bench.quick else STEPS, names):
+        if problem.suits(CELLS[name]):
+            label = f"{name}, {problem.name}"
+            found.append(Case(label, partial(_agrees, label, Triton(), name, problem, torch.float32, bench)))
+    for name in [] if bench.quick else ["lstm", "full_gate_recurrence", "lstm with ba2016"]:
+        found.append(Case(f"{name}, in CUDA graphs", partial(_replays, name, bench)))
+    return found
+
+
+def _agrees(label: str, backend: Triton, name: str, problem: Any, dtype: torch.dtype, bench: Bench) -> Row:
+    found = compare(backend, name, problem, dtype=dtype, device=bench.device)
+    return Row(label, note=str(found.refused or found), wrong=not found.holds)
+
+
+def _replays(name: str, bench: Bench) -> Row:
+    """A replay reads what it is given: other numbers of the same shapes went before."""
+    backend, cell = WAYS["in CUDA graphs"], EVERYTHING.cell(CELLS[name])
+    others = EVERYTHING.operands(cell, seed=1)
+    tensors = [each if each is None else each.to(bench.device) for each in others.tensors()]
+    backend.recurrence(cell, Operands.gather(tensors, reverse=others.steps.reverse))
+    return _agrees(f"{name}, in CUDA graphs", backend, name, EVERYTHING, torch.float32, bench)
+
+
+def compilation(bench: Bench) -> list[Case]:
+    """Seconds of the first call of a cell and dtype, forwards and back."""
+    names = ["lstm"] if bench.quick else [*CELLS]
+    dtypes = dict.fromkeys(PRECISIONS.values())
+    return [
+        Case(f"{name}, {dtype}, {way}", partial(_first_call, name, dtype, way, bench))
+        for dtype, name, way in product(dtypes, names, ("a launch a step", "all steps in one launch"))
+    ]
+
+
+def _first_call(name: str, dtype: torch.dtype, way: str, bench: Bench) -> Row:
+    problem = Problem("first", 4, 20, 0, 20)
+    operands = problem.operands(CELLS[name], dtype=dtype)
+    tensors = [each if each is None else each.to(bench.device).requires_grad_() for each in operands.tensors()]
+    start = time.perf_counter()
+    outputs, _ = WAYS[way].recurrence(CELLS[name], Operands.gather(tensors, reverse=False))
+    outputs.sum().backward()
+    bench.synchronize()
+    figure = Figure("first call", time.perf_counter() - start, 10.0, lower=True, unit=" s")
+    return Row(f"{name}, {dtype}, {way}", figures=[figure])
+
+
+def choice(bench: Bench) -> list[Case]:
+    """The tiers beside each other, which fills their table."""
+    return [
+        Case(f"{word}, {cells} cells", partial(_tiers, word, cells, bench))
+        for cells, word in product(CELLS_OF_A_PROGRAM, PRECISIONS)
+    ]
+
+
+def _tiers(word: str, cells: int, bench: Bench) -> Row:
+    row, cell = Row(f"{word}, {cells} cells", TRAINING), find("lstm")
+    problem = Problem("tiny", 2, 2, 0, 3) if bench.quick else Problem("a loop", 128, 16, 0, cells)
+    with precision(word) as dtype:
+        works, told = {}, []
+        for name, backend in WAYS.items():
+            works[name] = _loop(backend, problem.operands(cell, dtype=dtype), bench)
+            try:
+                works[name]()
+                bench.synchronize()
+            except Exception as error:
+                told.append(f"{name}: {type(error).__name__}: {str(error)[:100]}")
+                del works[name]
+        row = bench.timed(row, works, next(iter(works)), tolerance(dtype))
+    row.note = "; ".join(filter(None, [row.note, *told]))
+    return row
+
+
+def _loop(backend: Triton, operands: Operands, bench: Bench) -> timing.Work:
+    cell, given = find("lstm"), [t if t is None else t.to(bench.device).requires_grad_() for t in operands.tensors()]
+    leaves = [tensor for tensor in given if tensor is not None]
+
+    def work() -> list[Tensor]:
+        outputs, _ = backend.recurrence(cell, Operands.gather(given, reverse=False))
+        return [outputs, *torch.autograd.grad(outputs, leaves, torch.ones_like(outputs))]
+
+    return work
+
+
+def bounds(rows: Sequence[Row], source: str) -> tiers.Bounds:
+    """The table's row: up to how many cells all steps in one launch took no longer, and whether graphs were faster."""
+    step, gathered, whole = WAYS
+    cells, gains = dict(tiers.bounds_of("any").cells), []
+    for word in PRECISIONS:
+        found = {_count(row): row for row in rows if row.label.startswith(f"{word}, ") and (row.timings or row.wrong)}
+        timed = {count: {each.name: each.median for each in row.timings} for count, row in sorted(found.items())}
+        won = takewhile(lambda count, of=timed: of[count].get(whole, inf) <= min(of[count].values(), default=0), timed)
+        cells[word] = max(won, default=0) if found else cells[word]
+        gains += [of[step] / of[gathered] for of in timed.values() if step in of and gathered in of]
+    return tiers.Bounds(source, cells, bool(gains) and geometric_mean(gains) > 1)
+
+
+def _count(row: Row) -> int:
+    return int(row.label.split(", ")[1].split()[0])
+
+
+def launches(bench: Bench) -> list[Case]:
+    """What a launch costs: steps of so few cells that nothing else takes time."""
+    return [Case(name, partial(_launch, name, bench), INFERENCE) for name in ("a launch a step", "in CUDA graphs")]
+
+
+def _launch(name: str, bench: Bench) -> Row:
+    steps = 4 if bench.quick else 256
+    work = _loop(WAYS[name], Problem("launches", steps, 1, 0, 16).operands(find("lstm")), bench)
+    row = bench.timed(Row(name, TRAINING), {name: work}, name, 0.0)
+    row.figures.append(Figure("a step there and back", 1e6 * row.median(name) / steps, unit=" µs"))
+    return row
+
+
+def cudnn(bench: Bench) -> list[Case]:
+    """Plain `lstm` against cuDNN, in an order in which any beginning stands for the whole."""
+    shapes = list(product(PRECISIONS, (128, 256, 512, 768, 1024), (1, 16, 64, 256), WORKS))
+    Random(0).shuffle(shapes)
+    return [_beside_cudnn(bench, (256, batch, hidden), word, kind) for word, hidden, batch, kind in shapes]
+
+
+def others(bench: Bench) -> list[Case]:
+    """What cuDNN does slowly: projection, two layers, both directions, sequences of different lengths."""
+    shape, asked = (256, 64, 512), {
+        "two layers": {"num_layers": 2}, "bidirectional": {"bidirectional": True},
+        "projection": {"proj_size": 2 if bench.quick else 256}, RAGGED: {},
+    }  # fmt: skip
+    every = product(asked.items(), ("tf32", "bfloat16"), WORKS)
+    return [_beside_cudnn(bench, shape, word, kind, label, options) for (label, options), word, kind in every]
+
+
+def flashrnn(bench: Bench) -> list[Case]:
+    """The published figure of FlashRNN, beside ours."""
+
+    def beside(case: Case) -> Row:
+        row = case.work()
+        if row.timings:
+            row.figures.append(Figure("against FlashRNN's figure", FLASHRNN[case.kind] / row.median(OURS), 1.0))
+        return row
+
+    made = [_beside_cudnn(bench, (1024, 16, 768), "bfloat16", kind) for kind in WORKS]
+    return [replace(case, work=partial(beside, case)) for case in made]
+
+
+def _beside_cudnn(
+    bench: Bench, shape: tuple[int, int, int], word: str, kind: str, label: str = "", options: Options = NONE
+) -> Case:  # fmt: skip
+    problem = bench.problem(*shape)
+    name = ", ".join(filter(None, [label, problem.name, word]))
+
+    def work() -> Row:
+        with precision(word) as dtype:
+            torch.manual_seed(0)
+            ours, theirs = (
+                made(problem.inputs, problem.hidden, **options).to(bench.device, dtype)
+                for made in (carousel.LSTM, nn.LSTM)
+            )
+            theirs.load_state_dict(ours.state_dict())
+            run = _packed(problem) if label == RAGGED else _outputs
+            contestants = {OURS: Contestant(ours, partial(_on_triton, run)), CUDNN: Contestant(theirs, run)}
+            return bench.row(name, kind, contestants, cases.inputs(problem, dtype).to(bench.device), CUDNN)
+
+    return Case(name, work, kind)
+
+
+def _packed(problem: Problem) -> cases.Run:
+    torch.manual_seed(3)
+    lengths = torch.randint(problem.time // 2, problem.time, (problem.batch,)) + 1
+
+    def run(module: nn.Module, x: Tensor) -> Tensor:
+        return module(pack_padded_sequence(x, lengths, enforce_sorted=False))[0].data
+
+    return run
+
+
+def _on_triton(run: cases.Run, module: nn.Module, x: Tensor) -> Tensor:
+    with only("triton"):
+        return run(module, x)
+
+
+def variants(bench: Bench) -> list[Case]:
+    """Every other row against our own lstm, and against loops in eager torch, of many cells and of few."""
+    return [
+        Case(f"{name}, {hidden} cells", partial(_variant, bench, hidden, name, kind), kind)
+        for hidden, name, kind in product((512, 64), ROWS, WORKS)
+    ]
+
+
+def _variant(bench: Bench, hidden: int, name: str, kind: str) -> Row:
+    problem, run = bench.problem(256, 64, hidden), partial(_on_triton, _outputs)
+    with precision("tf32"):
+        module, plain = (cases.ours(problem, **options).to(bench.device) for options in (ROWS[name], {}))
+        x = cases.inputs(problem).to(bench.device)
+        contestants = {OURS: Contestant(module, run), REFERENCE: Contestant(module, cases.referred())}
+        beside = {PLAIN: Contestant(plain.train(kind == TRAINING), run).work(kind, x)}
+        row = bench.row(f"{name}, {hidden} cells", kind, contestants, x, REFERENCE, beside)
+    if row.timings:
+        row.figures.append(Figure("against our lstm", row.median(PLAIN) / row.median(OURS), 0.9))
+    return row
+
+
+def _outputs(module: nn.Module, x: Tensor) -> Tensor:
+    return module(x)[0]
+
+
+def compiled(bench: Bench) -> list[Case]:
+    """Some cells against a loop over a step that torch.compile has compiled."""
+    return [Case(name, partial(_compiled, bench, name), TRAINING) for name in PEERS]
+
+
+def _compiled(bench: Bench, name: str) -> Row:
+    problem, run = bench.problem(256, 64, 512), partial(_on_triton, _outputs)
+    peer, x = PEERS[name], cases.inputs(problem).to(bench.device)
+    with precision("tf32"):
+        module = cases.ours(problem, **ROWS[name]).to(bench.device)
+        loop = peer.eager() if bench.quick else peer.compiled_step()
+        contestants = {OURS: Contestant(module, run), STEP: Contestant(module, peer.run(loop))}
+        return bench.row(f"{name}, {problem.name}", TRAINING, contestants, x, STEP)
+
+
+def over(peer: str, target: float) -> Callable[[Sequence[Row]], list[Figure]]:
+    """A summary: the geometric mean against a peer."""
+
+    def summary(rows: Sequence[Row]) -> list[Figure]:
+        gains = [figure.value for row in rows for figure in row.figures if figure.name == f"against {peer}"]
+        return [Figure(f"geometric mean against {peer}", geometric_mean(gains), target)]
+
+    return summary
+
+
+QUESTIONS = {
+    "agreement": Question(
+        "Agreement with the reference", "Values and all gradients, beside float64.", agreement, 6, workers=8
+    ),
+    "launches": Question("What a launch costs", "256 steps of one sequence, 16 cells.", launches, 0.5),
+    "flashrnn": Question(
+        "Beside FlashRNN's published figures", "bfloat16, 1024 steps of 16 sequences, 768 cells; on an H100.", flashrnn, 1
+    ),
+    "cudnn": Question("The plain LSTM, beside cuDNN", "256 steps.", cudnn, 6, over(CUDNN, 1.0)),
+    "tiers": Question("The tiers beside each other", "lstm, 128 steps of 16 sequences.", choice, 2),
+    "others": Question("What cuDNN does slowly", "256 steps of 64 sequences, 512 cells.", others, 2, over(CUDNN, 1.2)),
+    "variants": Question("Every other cell", "tf32, 256 steps of 64 sequences.", variants, 4, over(REFERENCE, 20.0)),
+    "compilation": Question(
+        "The first call", "There and back, into an empty cache.", compilation, 3, workers=4, fresh=True
+    ),
+    "compiled": Question(
+        "Some cells, beside a compiled step", "tf32, 256 steps of 64 sequences, 512 cells.", compiled, 2,
+        over(STEP, 5.0),
+    ),
+}  # fmt: skip

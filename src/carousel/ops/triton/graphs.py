@@ -1,0 +1,124 @@
+"""Many launches gathered in one CUDA graph: captured once for each set of shapes, replayed on memory of its own.
+
+No graph has been captured on a device yet. They are off unless the table of `tiers` says of the device that they were
+measured there, or `Triton(graphs=True)` asks for them.
+"""
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from threading import Lock
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Tensors = Sequence[Tensor | None]
+Function = Callable[[Tensors], Tensors]
+MOST = 8
+"""How many graphs are kept at once, with the memory of all that they read and write."""
+
+
+class Graph(Protocol):
+    """Work that is recorded once and done again on the same memory."""
+
+    def capture(self, work: Callable[[], Tensors]) -> Tensors:
+        """Record what the work launches; returns what it makes, whose memory every replay writes."""
+        ...
+
+    def replay(self) -> None:
+        """Do it again."""
+        ...
+
+
+class CudaGraph:
+    """By torch's own CUDA graphs."""
+
+    def __init__(self) -> None:
+        self._graph = torch.cuda.CUDAGraph()
+
+    def capture(self, work: Callable[[], Tensors]) -> Tensors:
+        """Record what the work launches."""
+        with torch.cuda.graph(self._graph):
+            return work()
+
+    def replay(self) -> None:
+        """Do it again, on the current stream."""
+        self._graph.replay()
+
+
+class Captured:
+    """A function of tensors, captured on copies of the first ones, which it keeps."""
+
+    def __init__(self, function: Function, tensors: Tensors, graph: Graph) -> None:
+        self._given = copies(tensors)
+        function(self._given)
+        self._graph, self._made = graph, graph.capture(lambda: function(self._given))
+
+    def __call__(self, tensors: Tensors) -> Tensors:
+        """What the function makes of others of the same shapes, in memory of the caller's own."""
+        for mine, theirs in zip(self._given, tensors, strict=True):
+            if mine is not None and theirs is not None:
+                mine.copy_(theirs)
+        self._graph.replay()
+        return copies(self._made)
+
+
+class Graphs:
+    """The graphs that are kept, the one used longest ago dropped first."""
+
+    def __init__(self, most: int = MOST, make: Callable[[], Graph] = CudaGraph) -> None:
+        self._most, self._make = most, make
+        self._kept: OrderedDict[Hashable, Captured | None] = OrderedDict()
+        self._lock = Lock()
+
+    def run(self, name: Hashable, function: Function, tensors: Tensors) -> Tensors:
+        """What the function of that name makes of the tensors; by itself where it cannot be captured."""
+        with self._lock, torch.inference_mode(False), torch.no_grad():
+            key = (name, stream(), tuple(map(described, tensors)))
+            if key not in self._kept:
+                self._kept[key] = self._captured(function, tensors)
+            self._kept.move_to_end(key)
+            self._drop()
+            captured = self._kept[key]
+            return function(tensors) if captured is None else captured(tensors)
+
+    def _captured(self, function: Function, tensors: Tensors) -> Captured | None:
+        try:
+            return Captured(function, tensors, self._make())
+        except RuntimeError as error:
+            warnings.warn(
+                f"the steps of a loop are launched one by one: no CUDA graph holds them ({error})", stacklevel=2
+            )
+            return None
+
+    def _drop(self) -> None:
+        """Forget what is too much, when the device has done with it."""
+        while len(self._kept) > self._most:
+            if torch.cuda.is_initialized():
+                torch.cuda.synchronize()
+            self._kept.popitem(last=False)
+
+
+KEPT = Graphs()
+
+
+def fit(tensors: Tensors) -> bool:
+    """Whether a graph can be captured: on a graphics processor, and not inside another capture."""
+    there = all(tensor is None or tensor.is_cuda for tensor in tensors)
+    return there and torch.cuda.is_available() and not torch.cuda.is_current_stream_capturing()
+
+
+def described(tensor: Tensor | None) -> Hashable:
+    """What a graph depends on of a tensor: not its strides, since it reads copies of its own."""
+    return None if tensor is None else (tensor.shape, tensor.dtype, tensor.device)
+
+
+def stream() -> int:
+    """The stream that waits for the replay: each has graphs, and so memory, of its own."""
+    return torch.cuda.current_stream().cuda_stream if torch.cuda.is_initialized() else 0
+
+
+def copies(tensors: Tensors) -> list[Tensor | None]:
+    """The tensors in other memory."""
+    return [None if tensor is None else tensor.detach().clone() for tensor in tensors]

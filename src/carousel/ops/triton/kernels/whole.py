@@ -1,0 +1,212 @@
+"""All steps in one program, for few cells: it holds the weights and the state of its sequences from step to step."""
+
+import triton
+import triton.language as tl
+
+from carousel.ops.triton.kernels.backward import again, show, undone
+from carousel.ops.triton.kernels.flow import arrived, of_read, owner, put_aside, sent_at
+from carousel.ops.triton.kernels.forward import computed, settled
+from carousel.ops.triton.kernels.held import (
+    add_sent,
+    all_sent_into,
+    given_back,
+    into,
+    out_of,
+    product,
+    product_back,
+    projecting,
+    projecting_back,
+    sent_out_of_all,
+)
+from carousel.ops.triton.kernels.memory import (
+    Call,
+    Size,
+    cells_at,
+    features_at,
+    in_time,
+    index,
+    inside,
+    mask_of,
+    moved,
+    nothing,
+    put_back,
+)
+from carousel.ops.triton.kernels.norm import keep_product, normalized_gates
+from carousel.ops.triton.kernels.products import multiply
+from carousel.ops.triton.kernels.row import CELL, HIDDEN, LEARNED
+
+
+@triton.jit
+def sent_of(gate, states, at, call):
+    """A gate's activation among those sent on, or its gradient."""
+    if call.row.full and gate.kind == LEARNED:
+        return tl.load(states.gates + index(sent_at(gate, at.t, at, call), call.size.sent), at.here, 0.0)
+    else:
+        return nothing(call)
+
+
+@triton.jit
+def write_sent(gate, value, states, at, call):
+    """Write it."""
+    if call.row.full and gate.kind == LEARNED:
+        where = index(sent_at(gate, at.t, at, call), call.size.sent)
+        tl.store(states.gates + where, value, owner(gate, at, call))
+
+
+@triton.jit
+def sent_put_back(gate, value, at, call):
+    """A gate's activation before a step."""
+    if call.row.full and gate.kind == LEARNED:
+        return put_back(value, call.given.fresh.gates, call.size.sent, sent_at(gate, at.t, at, call), call)
+    else:
+        return value
+
+
+@triton.jit
+def dropped(value, at, call):
+    """A part of the state as R reads it."""
+    if call.given.masks.drop_hidden.data is not None:
+        return value * mask_of(call.given.masks.drop_hidden, at)
+    else:
+        return value
+
+
+@triton.jit
+def recurring(h, c, held, at, out, call):
+    """What recurs into the gates i f z o, from the state before."""
+    if call.row.reads_hidden:
+        h = dropped(h, out, call)
+    if call.row.reads_cell:
+        c = dropped(c, at, call)
+    i, f = product(call.row.input, h, c, held[0], call), product(call.row.forget, h, c, held[1], call)
+    z, o = product(call.row.candidate, h, c, held[2], call), product(call.row.output, h, c, held[3], call)
+    if call.row.norm:
+        keep_product(call.row.input, i, at, call)
+        keep_product(call.row.forget, f, at, call)
+        keep_product(call.row.candidate, z, at, call)
+        keep_product(call.row.output, o, at, call)
+        i, f, z, o = normalized_gates(i, f, z, o, at, call)
+    return i, f, z, o
+
+
+@triton.jit
+def of_product(source: tl.constexpr, i, f, z, o, held, flow, at, call):
+    """The gradient that reaches a part of the state through the products with R."""
+    total = product_back(nothing(call), source, call.row.input, i, held[0], call)
+    total = product_back(total, source, call.row.forget, f, held[1], call)
+    total = product_back(total, source, call.row.candidate, z, held[2], call)
+    total = product_back(total, source, call.row.output, o, held[3], call)
+    return of_read(total, source, flow, at, call)
+
+
+@triton.jit
+def left(sender, value, i, f, o, held, flow, at, call):
+    """The gradient of a gate's activation before the step: what passed it by, and what the gates give back."""
+    if call.row.full and sender.kind == LEARNED:
+        there = sent_at(sender, at.t, at, call)
+        given = given_back(sender, i, f, o, held, call)
+        written = moved(there, at.t, there.k, owner(sender, at, call))
+        given = put_aside(given, flow.fresh.gates, index(there, call.size.sent), written, call)
+        return tl.where(at.lives[:, None], 0.0, value) + given
+    else:
+        return value
+
+
+@triton.jit
+def forwards_through(call, after):
+    """From the initial state to the state `after`."""
+    at, out = cells_at(0, call), features_at(0, call.size.output, call)
+    h = tl.load(call.given.initial.hidden + index(out, call.size.output), out.here, 0.0)
+    c = tl.load(call.given.initial.cell + index(at, call.size.hidden), at.here, 0.0)
+    i, f = sent_of(call.row.input, call.given.initial, at, call), sent_of(call.row.forget, call.given.initial, at, call)
+    o = sent_of(call.row.output, call.given.initial, at, call)
+    held = (
+        into(call.row.input, at, call), into(call.row.forget, at, call),
+        into(call.row.candidate, at, call), into(call.row.output, at, call),
+    )  # fmt: skip
+    held_i, held_f = all_sent_into(call.row.input, at, call), all_sent_into(call.row.forget, at, call)
+    held_o, P = all_sent_into(call.row.output, at, call), projecting(at, out, call)
+    for n in range(call.size.time):
+        t = call.size.time - 1 - n if call.plan.reverse else tl.to_tensor(n)
+        at, out = cells_at(t, call), features_at(t, call.size.output, call)
+        h = put_back(h, call.given.fresh.hidden, call.size.output, out, call)
+        c = put_back(c, call.given.fresh.cell, call.size.hidden, at, call)
+        recurs_i, recurs_f, recurs_z, recurs_o = recurring(h, c, held, at, out, call)
+        if call.row.full:
+            i, f = sent_put_back(call.row.input, i, at, call), sent_put_back(call.row.forget, f, at, call)
+            o = sent_put_back(call.row.output, o, at, call)
+            recurs_i = add_sent(recurs_i, call.row.input, i, f, o, held_i, call)
+            recurs_f = add_sent(recurs_f, call.row.forget, i, f, o, held_f, call)
+            recurs_o = add_sent(recurs_o, call.row.output, i, f, o, held_o, call)
+        new_i, new_f, new_o, new_c, m = computed(recurs_i, recurs_f, recurs_z, recurs_o, c, at, call)
+        if call.row.full:
+            i, f = tl.where(at.lives[:, None], new_i, i), tl.where(at.lives[:, None], new_f, f)
+            o = tl.where(at.lives[:, None], new_o, o)
+        c = settled(new_c, CELL, c, at, call)
+        if call.row.projection:
+            m = multiply(nothing(call), tl.where(inside(at), m, 0.0), P, call)
+        h = settled(m, HIDDEN, h, out, call)
+    tl.store(after.hidden + index(out, call.size.output), h, out.here)
+    tl.store(after.cell + index(at, call.size.hidden), c, at.here)
+    write_sent(call.row.input, i, after, at, call)
+    write_sent(call.row.forget, f, after, at, call)
+    write_sent(call.row.output, o, after, at, call)
+
+
+@triton.jit
+def backwards_through(call, flow, raw):
+    """From the gradients of the last state to those of the initial one, in place of what is carried."""
+    at, out = cells_at(0, call), features_at(0, call.size.output, call)
+    d_h = tl.load(flow.carried.hidden + index(out, call.size.output), out.here, 0.0)
+    d_c = tl.load(flow.carried.cell + index(at, call.size.hidden), at.here, 0.0)
+    d_i, d_f = sent_of(call.row.input, flow.carried, at, call), sent_of(call.row.forget, flow.carried, at, call)
+    d_o = sent_of(call.row.output, flow.carried, at, call)
+    held = (
+        out_of(call.row.input, at, call), out_of(call.row.forget, at, call),
+        out_of(call.row.candidate, at, call), out_of(call.row.output, at, call),
+    )  # fmt: skip
+    held_i, held_f = sent_out_of_all(call.row.input, at, call), sent_out_of_all(call.row.forget, at, call)
+    held_o, P = sent_out_of_all(call.row.output, at, call), projecting_back(at, out, call)
+    for n in range(call.size.time):
+        t = tl.to_tensor(n) if call.plan.reverse else call.size.time - 1 - n
+        at, out = cells_at(t, call), features_at(t, call.size.output, call)
+        made = again(at, call)
+        given, d_h = arrived(d_h, flow, out, call)
+        if call.row.projection:
+            tl.store(flow.projected + in_time(out, call.size.output, call), given, out.here)
+            given = tl.where(inside(at), multiply(nothing(call), given, P, call), 0.0)
+            show(made, raw, at, call)
+        i, f, z, o, d_c = undone(made, given, d_c, d_i, d_f, d_o, flow, at, call)
+        if call.row.reads_hidden:
+            d_h += of_product(HIDDEN, i, f, z, o, held, flow, out, call)
+        if call.row.reads_cell:
+            d_c += of_product(CELL, i, f, z, o, held, flow, at, call)
+        if call.row.full:
+            d_i = left(call.row.input, d_i, i, f, o, held_i, flow, at, call)
+            d_f = left(call.row.forget, d_f, i, f, o, held_f, flow, at, call)
+            d_o = left(call.row.output, d_o, i, f, o, held_o, flow, at, call)
+    tl.store(flow.carried.hidden + index(out, call.size.output), d_h, out.here)
+    tl.store(flow.carried.cell + index(at, call.size.hidden), d_c, at.here)
+    write_sent(call.row.input, d_i, flow.carried, at, call)
+    write_sent(call.row.forget, d_f, flow.carried, at, call)
+    write_sent(call.row.output, d_o, flow.carried, at, call)
+
+
+@triton.jit
+def sized(time, batch, size):
+    """The sizes with the number of steps and sequences, for which nothing is compiled anew."""
+    return Size(time, batch, size.hidden, size.output, size.shared, size.rows, size.recurrent, size.sent)
+
+
+@triton.jit(do_not_specialize=["time", "batch"])
+def forwards(time, batch, call, after):
+    """All steps from the initial state to the state `after`. Grid: 1, tiles of sequences."""
+    size = sized(time, batch, call.size)
+    forwards_through(Call(size, call.row, call.given, call.saved, call.plan), after)
+
+
+@triton.jit(do_not_specialize=["time", "batch"])
+def backwards(time, batch, call, flow, raw):
+    """All steps back; a projection writes o h(c) to `raw` (time, batch, hidden). Grid: 1, tiles of sequences."""
+    size = sized(time, batch, call.size)
+    backwards_through(Call(size, call.row, call.given, call.saved, call.plan), flow, raw)

@@ -1,0 +1,99 @@
+"""Which tier runs: all steps in one program, or a launch a step; by a table of how many cells a program holds."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from carousel.cells import Cell
+from carousel.ops.operands import LayerOperands, Operands
+
+TABLE = Path(__file__).with_name("tiers.json")
+STEPS, WHOLE = 0, 1
+"""A launch or two for each step; all steps in one launch."""
+WORDS = {STEPS: "a launch for each step", WHOLE: "all steps in one launch"}
+GATES = 4
+"""How many matrices, cells × cells, the bounds of the table are for: those of a plain cell's gates."""
+
+
+NARROWEST = 16
+"""Cells of the smallest tile that a product takes."""
+
+
+class Tier(NamedTuple):
+    """The tier that runs, whether its launches are gathered in CUDA graphs, and why in a sentence."""
+
+    number: int
+    graphs: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A device's row of the table: up to how many cells of each precision run in one program, and who says so.
+
+    `graphs` says whether the launches of steps are gathered in CUDA graphs there.
+    """
+
+    source: str
+    cells: dict[str, int]
+    graphs: bool
+
+
+def choose(
+    cell: Cell, operands: Operands | LayerOperands, asked: int | None = None, graphs: bool | None = None
+) -> Tier:  # fmt: skip
+    """The tier that was asked for, or else the one that the table says; likewise for graphs."""
+    bounds, word = bounds_of(device_name(operands.like.device)), precision_of(operands.like.dtype)
+    count, most = held(cell), bounds.cells[word]
+    number = WHOLE if count * tile(cell, operands) ** 2 <= GATES * most**2 else STEPS
+    more = f"; this one has {count}" if count > GATES else ""
+    why = f": a program holds {GATES} matrices of up to {most} cells in {word}{more} ({bounds.source})"
+    if asked is not None:
+        number, why = asked, ", as asked for"
+    gathered = number == STEPS and (bounds.graphs if graphs is None else graphs)
+    return Tier(number, gathered, f"{WORDS[number]}{' in CUDA graphs' if gathered else ''}{why}")
+
+
+def tile(cell: Cell, operands: Operands | LayerOperands) -> int:
+    """How many cells wide a tile of all of them is: a power of two."""
+    return 1 << (max(NARROWEST, cell.block, operands.hidden, operands.output) - 1).bit_length()
+
+
+def held(cell: Cell) -> int:
+    """How many matrices, cells × cells at most, a program holds for all steps; no fewer than a plain cell's."""
+    sending = len(cell.sending) if cell.full_gate_recurrence else 0
+    return max(GATES, len(cell.recurrent) + sending * sending + int(cell.projection))
+
+
+def precision_of(dtype: torch.dtype) -> str:
+    """What the table calls it: tf32 is float32 whose products torch is told to round."""
+    word = str(dtype).removeprefix("torch.")
+    return "tf32" if word == "float32" and torch.get_float32_matmul_precision() != "highest" else word
+
+
+def device_name(device: torch.device) -> str:
+    """What the table calls a device; "any" where there is no graphics processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "any"
+
+
+def bounds_of(device: str, path: Path = TABLE) -> Bounds:
+    """The device's row of the table, or the one that holds for any."""
+    table = _table(path)
+    found: dict[str, Any] = table.get(device, table["any"])
+    return Bounds(found["from"], found["cells"], found["graphs"])
+
+
+def write(device: str, bounds: Bounds, path: Path = TABLE) -> None:
+    """Put what was measured on a device into the table."""
+    row = {"from": bounds.source, "cells": bounds.cells, "graphs": bounds.graphs}
+    path.write_text(json.dumps(_table(path) | {device: row}, indent=1) + "\n", encoding="utf-8")
+    _table.cache_clear()
+
+
+@cache
+def _table(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))

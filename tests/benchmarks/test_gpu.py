@@ -1,0 +1,123 @@
+"""The benchmark of graphics processors loses no row to another one, keeps to its time, and fills the table of tiers."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import gpu, gpu_questions
+from benchmarks.cells.records import Row, Timing
+from benchmarks.gpu_questions import Bench, Case, Question
+from carousel.ops.triton import tiers
+from tests.ops.triton.interpreter import needs_interpreter
+
+BENCH, LATER = Bench("cpu", quick=False), time.time() + 1e6
+
+
+def failing() -> Row:
+    raise RuntimeError("out of resources")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Asks of cases a, b, … instead: each gives a row, or does what is given by its name."""
+
+    def ask(count: int, workers: int = 1, **works: Callable[[], Row]) -> None:
+        names = "abcdefg"[:count]
+        found = [Case(name, works.get(name, lambda name=name: Row(name))) for name in names]
+        question = Question("Why", "So.", lambda bench: found, 1.0, workers=workers)
+        monkeypatch.setitem(gpu.QUESTIONS, "agreement", question)
+
+    return ask
+
+
+def notes(rows: list[Row]) -> dict[str, str]:
+    return {row.label: row.note for row in rows}
+
+
+def test_a_row_that_fails_loses_no_other(asked: Callable[..., None], tmp_path: Path) -> None:
+    asked(3, b=failing)
+    rows = gpu.ask("agreement", BENCH, tmp_path / "rows.jsonl", LATER)
+    assert notes(rows) == {"a": "", "b": "failed: RuntimeError: out of resources", "c": ""}
+    assert [row.wrong for row in rows] == [False, True, False]
+
+
+def test_each_row_is_written_before_the_next_case_begins(asked: Callable[..., None], tmp_path: Path) -> None:
+    into, seen = tmp_path / "rows.jsonl", []
+
+    def look() -> Row:
+        seen.extend(json.loads(line) for line in into.read_text().splitlines())
+        return Row("b")
+
+    asked(2, b=look)
+    gpu.ask("agreement", BENCH, into, LATER)
+    assert [(at, row and row["label"]) for at, row in seen] == [(0, None), (0, "a"), (1, None)]
+
+
+def test_a_case_at_which_the_process_died_is_not_tried_again(asked: Callable[..., None], tmp_path: Path) -> None:
+    into = tmp_path / "rows.jsonl"
+
+    def die() -> Row:
+        raise KeyboardInterrupt
+
+    asked(3, b=die)
+    with pytest.raises(KeyboardInterrupt):
+        gpu.ask("agreement", BENCH, into, LATER)
+    rows = gpu.ask("agreement", BENCH, into, LATER)
+    assert notes(rows) == {"a": "", "b": "failed: its process died or hung", "c": ""}
+
+
+def test_what_there_is_no_time_for_is_said_to_be_left_out(asked: Callable[..., None], tmp_path: Path) -> None:
+    asked(2)
+    rows = gpu.ask("agreement", BENCH, tmp_path / "rows.jsonl", time.time() - 1)
+    assert set(notes(rows).values()) == {"left out: no time was left"}
+
+
+def test_parts_run_side_by_side_and_are_started_again_when_they_die(asked: Callable[..., None], tmp_path: Path) -> None:
+    asked(5, workers=2)
+    started: list[str] = []
+
+    def start(words: list[str], cache: Path, deadline: float) -> bool:
+        name, _, part, _, into = words
+        started.append(part)
+        number, count = map(int, part.split("/"))
+        gpu.ask(name, BENCH, Path(into), deadline, (number, count))
+        return started.count("1/2") > 1
+
+    (answer,) = gpu.answers(BENCH, ["agreement"], LATER, tmp_path / "rows", start)
+    assert sorted(notes(answer.rows)) == ["a", "b", "c", "d", "e"]
+    assert (started.count("0/2"), started.count("1/2")) == (2, 2)
+
+
+def measured(label: str, step: float, gathered: float, whole: float | None) -> Row:
+    names = dict(zip(gpu_questions.WAYS, (step, gathered, whole), strict=True))
+    return Row(label, timings=[Timing(name, each, each, each, 1) for name, each in names.items() if each is not None])
+
+
+def test_the_table_is_filled_with_what_was_fastest() -> None:
+    rows = [
+        measured("float32, 16 cells", 3.0, 2.0, 1.0), measured("float32, 32 cells", 3.0, 2.0, 2.5),
+        measured("float32, 64 cells", 9.0, 9.0, 1.0), measured("tf32, 16 cells", 3.0, 2.0, None),
+        measured("float16, 16 cells", 3.0, 2.0, 1.0), Row("float16, 32 cells", wrong=True),
+    ]  # fmt: skip
+    found = gpu_questions.bounds(rows, "here")
+    kept = tiers.bounds_of("any").cells
+    assert found.cells == kept | {"float32": 16, "tf32": 0, "float16": 16}
+    assert found.graphs
+
+
+def test_there_must_be_a_processor_unless_it_is_quick(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        gpu.main([])
+    assert "there is no graphics processor here" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@needs_interpreter
+@pytest.mark.parametrize("name", gpu.QUESTIONS)
+def test_every_question_is_asked_in_the_interpreter(name: str, tmp_path: Path) -> None:
+    (answer,) = gpu.answers(Bench("cpu", quick=True), [name], LATER, tmp_path, None)
+    assert len(answer.rows) == gpu.QUICK
+    assert [row.note for row in answer.rows if row.wrong] == []

@@ -1,0 +1,95 @@
+"""What can be said of CUDA graphs without a device: what is kept for which shapes, and what is copied where."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from carousel.ops.triton.graphs import Graphs, Tensors, fit
+
+
+class Recorded:
+    """A stand-in for a CUDA graph: a replay does the work again and writes it where the first one went."""
+
+    made: list["Recorded"] = []
+
+    def __init__(self) -> None:
+        self.replays = 0
+        Recorded.made.append(self)
+
+    def capture(self, work: Callable[[], Tensors]) -> Tensors:
+        self.work, self.first = work, work()
+        return self.first
+
+    def replay(self) -> None:
+        self.replays += 1
+        for into, again in zip(self.first, self.work(), strict=True):
+            if into is not None and again is not None:
+                into.copy_(again)
+
+
+@pytest.fixture(autouse=True)
+def nothing_made_before() -> None:
+    Recorded.made.clear()
+
+
+def doubled(tensors: Tensors) -> Sequence[Tensor | None]:
+    return [None if tensor is None else 2 * tensor for tensor in tensors]
+
+
+def of(*values: float) -> list[Tensor | None]:
+    return [torch.tensor(values), None]
+
+
+def test_a_replay_reads_what_is_given_now_and_results_stay_as_they_were() -> None:
+    graphs = Graphs(make=Recorded)
+    first, second = (graphs.run("double", doubled, of(*values)) for values in ((1.0, 2.0), (3.0, 4.0)))
+    assert first[0] is not None
+    assert second[0] is not None
+    assert (first[0].tolist(), second[0].tolist(), second[1]) == ([2.0, 4.0], [6.0, 8.0], None)
+    assert [graph.replays for graph in Recorded.made] == [2]
+
+
+def test_a_graph_of_inference_mode_serves_outside_of_it() -> None:
+    graphs = Graphs(make=Recorded)
+    with torch.inference_mode():
+        graphs.run("double", doubled, of(1.0))
+    (found, _) = graphs.run("double", doubled, of(3.0))
+    assert found is not None
+    assert found.tolist() == [6.0]
+    assert not found.is_inference()
+
+
+def test_other_shapes_dtypes_and_names_have_graphs_of_their_own() -> None:
+    graphs = Graphs(make=Recorded)
+    given = [of(1.0), of(1.0, 2.0), [torch.tensor([1]), None], [None, torch.tensor([1.0])]]
+    for tensors in given:
+        graphs.run("double", doubled, tensors)
+    graphs.run("another", doubled, given[0])
+    assert len(Recorded.made) == 5
+
+
+def test_the_graph_used_longest_ago_is_dropped() -> None:
+    graphs = Graphs(most=2, make=Recorded)
+    for values in ((1.0,), (1.0, 2.0), (1.0,), (1.0, 2.0, 3.0), (1.0,), (1.0, 2.0)):
+        graphs.run("double", doubled, of(*values))
+    assert [graph.replays for graph in Recorded.made] == [3, 1, 1, 1]
+
+
+def test_what_cannot_be_captured_runs_by_itself() -> None:
+    class Refusing(Recorded):
+        def capture(self, work: Callable[[], Tensors]) -> Tensors:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    graphs = Graphs(make=Refusing)
+    with pytest.warns(UserWarning, match="not gathered"):
+        (found, _) = graphs.run("double", doubled, of(1.0))
+    assert found is not None
+    assert found.tolist() == [2.0]
+    graphs.run("double", doubled, of(1.0))
+    assert len(Recorded.made) == 1
+
+
+def test_there_is_none_without_a_graphics_processor() -> None:
+    assert not fit(of(1.0))

@@ -1,0 +1,60 @@
+"""Which tier runs, by the table; this needs neither Triton nor a graphics processor."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from carousel.cells import Cell, find
+from carousel.ops import Operands
+from carousel.ops.triton import Triton, tiers
+from carousel.testing import Problem
+
+ROOM = tiers.bounds_of("any").cells
+
+
+def operands(cell: Cell, hidden: int, dtype: torch.dtype = torch.float32) -> Operands:
+    return Problem("any", 3, 2, 2, hidden).operands(cell, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_the_table_says_how_many_cells_run_in_one_program(dtype: torch.dtype) -> None:
+    cell, most = find("peephole"), ROOM[tiers.precision_of(dtype)]
+    few, many = (tiers.choose(cell, operands(cell, hidden, dtype)) for hidden in (most - 1, most + 1))
+    assert (few.number, many.number) == (tiers.WHOLE, tiers.STEPS)
+    assert few.reason.startswith("all steps in one launch: a program holds 4 matrices of up to")
+    assert many.reason.startswith("a launch for each step")
+
+
+def test_a_row_with_more_matrices_has_fewer_cells() -> None:
+    cell, most = find("full_gate_recurrence"), ROOM["bfloat16"]
+    chosen = [tiers.choose(cell, operands(cell, hidden, torch.bfloat16)) for hidden in (most // 2, most)]
+    assert [tier.number for tier in chosen] == [tiers.WHOLE, tiers.STEPS]
+    assert "this one has 13" in chosen[1].reason
+
+
+def test_tf32_has_a_row_of_its_own() -> None:
+    assert tiers.precision_of(torch.float32) == "float32"
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        assert tiers.precision_of(torch.float32) == "tf32"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_explain_names_the_tier_and_where_the_choice_comes_from() -> None:
+    cell = find("lstm")
+    told = Triton().way(cell, operands(cell, 4))
+    assert told.startswith("runs, all steps in one launch")
+    assert tiers.bounds_of("any").source in told
+    assert Triton(tier=0).way(cell, operands(cell, 4)) == "runs, a launch for each step, as asked for"
+
+
+def test_what_was_measured_is_written_beside_what_was_not(tmp_path: Path) -> None:
+    path = tmp_path / "tiers.json"
+    path.write_text(tiers.TABLE.read_text())
+    measured = tiers.Bounds("measured with one step", {"float32": 48}, graphs=True)
+    tiers.write("a processor", measured, path)
+    assert tiers.bounds_of("a processor", path) == measured
+    assert tiers.bounds_of("another", path) == tiers.bounds_of("any")
