@@ -5,6 +5,7 @@ there are places learn at once, and when one is done the next takes its place.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -26,8 +27,9 @@ class Course:
     build: nets from a seed and their number. draw: so many strings. reset: the state is put back before each string.
     train, test: the trials of both; a net is perfect when all its test streams are `test.longest` long.
     streams, steps: at most so many training streams and steps a net. tests: streams of a test.
-    every: a test after so many training streams. promising, spare: and after each so many that were as long as this.
-    chunk: steps between two looks at the nets. places: nets that learn at once.
+    promising: a test comes after a training stream that was as long as this, and as a tenth of the net's longest,
+    share: as long as the net has gone through at most so many steps of tests for each step of training.
+    chunk: steps between two looks at the nets. places: nets that learn, or are tested, at once.
     measure: something else to know of a perfect net.
     """
 
@@ -37,9 +39,8 @@ class Course:
     test: Trials
     streams: int
     steps: int
-    every: int
     promising: int
-    spare: int = 1
+    share: float = 1.0
     reset: bool = False
     tests: int = 10
     chunk: int = 1000
@@ -74,6 +75,26 @@ class Source:
         return [Stream(*parts) for parts in zip(*(part.split(sizes) for part in stream), strict=True)]
 
 
+class Tests:
+    """Streams of tests, side by side: all begin with the same pieces, which are kept, and go on with new ones."""
+
+    KEPT = 14
+
+    def __init__(self, draw: Draw, rng: np.random.Generator, lanes: int) -> None:
+        self._source, self._kept = Source(draw, rng, lanes), list[Stream]()
+
+    def pieces(self) -> Iterator[Stream]:
+        """Pieces of a test's streams, without end: 100 steps, 200, and so on up to 10,000."""
+        sizes = [min(100 * 2**place, 10000) for place in range(self.KEPT)]
+        for place, size in enumerate(sizes):
+            if place == len(self._kept):
+                self._kept.append(self._source.take(size))
+            yield self._kept[place]
+        source = copy(self._source)
+        while True:
+            yield source.take(sizes[-1])
+
+
 @dataclass
 class Record:
     """One net on its way."""
@@ -82,7 +103,7 @@ class Record:
     streams: int = 0
     steps: int = 0
     longest: int = 0
-    promising: int = 0
+    tests: int = 0
     tested: int = 0
     mean: float = 0.0
     perfect: bool = False
@@ -102,7 +123,9 @@ class _Pool:
     def __init__(self, course: Course, seeds: Sequence[int]) -> None:
         self.course, self.waiting = course, list(seeds)
         places = min(course.places, len(seeds))
-        self.learner, self.tester = course.build(0, places), course.build(0, course.tests)
+        self.learner = course.build(0, places)
+        sizes = [min(course.places, course.tests - first) for first in range(0, course.tests, course.places)]
+        self.testers = [(course.build(0, size), self._streams(size, seeds[0])) for size in sizes]
         self.source = Source(course.draw, np.random.default_rng([seeds[0], 1]), 1)
         self.at = {place: self._enter(place) for place in range(places)}
 
@@ -113,6 +136,9 @@ class _Pool:
                 self._note(record, place, lengths[place])
                 if record.perfect or record.streams >= self.course.streams or record.steps >= self.course.steps:
                     yield self._leave(place).result()
+
+    def _streams(self, lanes: int, seed: int) -> Tests:
+        return Tests(self.course.draw, np.random.default_rng([seed, lanes, 2]), lanes)
 
     def _enter(self, place: int) -> Record:
         """The next net takes the place."""
@@ -130,44 +156,51 @@ class _Pool:
 
     def _note(self, record: Record, place: int, lengths: list[int]) -> None:
         """What came of some steps; a test where one is due."""
-        before = record.streams
         record.streams += len(lengths)
         record.steps += self.course.chunk
         longest = max(lengths, default=0)
         promising = longest >= max(self.course.promising, record.longest / 10)
-        record.promising += promising
         record.longest = max(record.longest, longest)
-        due = promising and record.promising % self.course.spare == 0
-        if due or before // self.course.every != record.streams // self.course.every:
+        if promising and record.tested <= self.course.share * record.steps:
             self._judge(record, place, whole=False)
 
     def _judge(self, record: Record, place: int, *, whole: bool) -> None:
         """Test a net."""
-        record.tested += 1
+        record.tests += 1
         found = self._test(record, place, whole=whole)
         record.perfect = min(found) >= self.course.test.longest
         if record.perfect and self.course.measure:
-            record.measured = self.course.measure(self.tester)
+            record.measured = self.course.measure(self.testers[0][0])
         if whole or record.perfect:
             record.mean = fmean(found)
 
     def _test(self, record: Record, place: int, *, whole: bool) -> list[int]:
         """How long each test stream is; if not the `whole` is asked for, only until the first of them ends."""
-        for net in range(self.course.tests):
-            self.tester.renew(net, self.learner, place)
-        return tested(self.course, self.tester, np.random.default_rng([record.seed, record.tested, 2]), whole=whole)
+        found = list[int]()
+        for tester, streams in self.testers:
+            for net in range(tester.nets):
+                tester.renew(net, self.learner, place)
+            lengths, steps = tested(self.course, tester, streams, whole=whole)
+            record.tested += steps * tester.nets
+            found += lengths
+            if not whole and min(found) < self.course.test.longest:
+                break
+        return found
 
 
-def tested(course: Course, nets: OnlineLearner, rng: np.random.Generator, *, whole: bool) -> list[int]:
-    """How long a frozen stream of each net lasts, each its own; without `whole`, 0 for those that outlast a failure."""
-    source = Source(course.draw, rng, course.tests)
-    found, steps, begun = [-1] * course.tests, 100, False
-    while min(found) < 0 and (whole or not any(0 <= length < course.test.longest for length in found)):
-        stream = source.take(steps)
-        lengths = attempt(course, nets, stream, course.test, frozen=True, starts=stream.begins & (not begun))
+def tested(course: Course, nets: OnlineLearner, streams: Tests, *, whole: bool) -> tuple[list[int], int]:
+    """How long a frozen stream of each net lasts, each its own; and the steps that were taken to see it.
+
+    Without the `whole`, they end with the first wrong answer, and those that outlast it count as 0.
+    """
+    found, taken = [-1] * nets.nets, 0
+    for piece in streams.pieces():
+        lengths = attempt(course, nets, piece, course.test, frozen=True, starts=piece.begins & (taken == 0))
         found = [ended[0] if ended else known for ended, known in zip(lengths, found, strict=True)]
-        steps, begun = min(2 * steps, 10000), True
-    return [max(length, 0) for length in found]
+        taken += len(piece.targets)
+        if min(found) >= 0 or (not whole and any(0 <= length < course.test.longest for length in found)):
+            break
+    return [max(length, 0) for length in found], taken
 
 
 def attempt(

@@ -1,5 +1,6 @@
 """Endless streams without marks: nets that can forget, beside those that cannot, decay, or are told when to reset."""
 
+from dataclasses import dataclass
 from functools import partial
 from math import log
 from operator import itemgetter
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from carousel.cells import Gate, find
-from carousel.data.synthetic.continual_reber import SYMBOLS, continual_reber
+from carousel.data.synthetic import continual_order, continual_reber
 from carousel.training import OnlineLearner, OnlineNet, Trials
 from papers import pool
 from papers.experiment import Parts, Results
@@ -19,23 +20,54 @@ ROWS = {
     "reset": "1997 LSTM, reset at strings' ends",
     "alpha": "forget gates, alpha decay",
     "decay": "state decay 0.9",
+    "order none": "temporal order: 1997 LSTM",
+    "order forget": "temporal order: forget gates",
+    "order alpha": "temporal order: and alpha decay",
 }
-"""Ways to learn, as the paper's table has them."""
-PAPER = {"forget": 18, "none": 0, "reset": 74, "alpha": 62, "decay": 0}
-"""Perfect nets in that table, in percent."""
+"""Ways to learn, as the paper's tables have them: embedded Reber strings, then continual noisy temporal order."""
+PAPER = {
+    "forget": 18,
+    "none": 0,
+    "reset": 74,
+    "alpha": 62,
+    "decay": 0,
+    "order none": 0,
+    "order forget": 24,
+    "order alpha": 37,
+}
+"""Perfect nets in those tables, in percent."""
 GOOD, MANY = 1000, 10
 """Nets that are not bad have longer test streams than this; with fewer nets no share of perfect ones is told."""
 
 
+@dataclass(frozen=True)
+class Task:
+    """Where streams come from, their symbols and classes, and whether the gates recur, not the inputs' shortcut."""
+
+    draw: pool.Draw
+    symbols: int
+    classes: int
+    gates_recur: bool
+
+
+REBER = Task(continual_reber.continual_reber, len(continual_reber.SYMBOLS), len(continual_reber.SYMBOLS), False)
+ORDER = Task(continual_order.continual_order, len(continual_order.SYMBOLS), continual_order.CLASSES, True)
+
+
 def parts(settings: Settings) -> Parts:
     """A row's nets, some at a time; the long size has more of them."""
-    counts = settings["long_nets" if settings["long"] else "nets"]
-    own = {name: value for name, value in settings.items() if name not in ("nets", "long_nets", "long")}
+    own = {name: value for name, value in settings.items() if name not in ("long", "order")}
+    rows = dict.fromkeys(ROWS, own) | {row: own | settings["order"] for row in ROWS if row.startswith("order")}
     return {
-        f"{row} {first}": partial(learned, own, row, first)
-        for row in ROWS
-        for first in range(0, counts.get(row, 0), own["part"])
+        f"{row} {first}": partial(learned, given, row, first)
+        for row, given in rows.items()
+        for first in range(0, nets_of(given, row, long=settings["long"]), given["part"])
     }
+
+
+def nets_of(settings: Settings, row: str, *, long: bool) -> int:
+    """How many nets a row has."""
+    return settings["long_nets" if long else "nets"].get(row.rsplit(maxsplit=1)[-1], 0)
 
 
 def learned(settings: Settings, row: str, first: int) -> dict[str, Any]:
@@ -45,33 +77,40 @@ def learned(settings: Settings, row: str, first: int) -> dict[str, Any]:
 
 def course(settings: Settings, row: str) -> pool.Course:
     """A prediction is right when all outputs are near to what may come next."""
+    fades = row.endswith("alpha")
     train = Trials(
         tolerance=settings["tolerance"],
-        longest=settings["fading_steps"] if row == "alpha" else settings["longest"],
+        longest=settings["fading_steps"] if fades else settings["longest"],
         enough=settings["promising"],
-        fading=settings["fading"] if row == "alpha" else 1.0,
+        fading=settings["fading"] if fades else 1.0,
     )
     return pool.Course(
         build=partial(nets, settings, row),
-        draw=continual_reber,
+        draw=task_of(row).draw,
         train=train,
         test=Trials(tolerance=settings["tolerance"], longest=settings["longest"], most=1),
         reset=row == "reset",
-        **{name: settings[name] for name in ("streams", "steps", "every", "promising", "spare", "chunk", "places")},
+        **{name: settings[name] for name in ("streams", "steps", "promising", "share", "chunk", "places")},
     )
 
 
+def task_of(row: str) -> Task:
+    """What the nets of a row learn."""
+    return ORDER if row.startswith("order") else REBER
+
+
 def nets(settings: Settings, row: str, seed: int, count: int) -> OnlineLearner:
-    """Seven symbols, shortcuts from them to the outputs; gates and outputs have biases, the cells' inputs none."""
-    gated = find("lstm").with_options(candidate=Gate("g1997"), squash="h1997")
-    cell = find("lstm1997") if row in ("reset", "none") else gated
+    """Symbols in; for Reber strings with shortcuts to the outputs and biases for all but the cells' inputs."""
+    task, gated = task_of(row), find("lstm").with_options(candidate=Gate("g1997"), squash="h1997")
+    cell = find("lstm1997") if row.rsplit(maxsplit=1)[-1] in ("reset", "none") else gated
     net = OnlineNet(
         cell.with_options(block=settings["block"]),
-        inputs=len(SYMBOLS),
+        inputs=task.symbols,
         hidden=settings["blocks"] * settings["block"],
-        outputs=len(SYMBOLS),
-        shortcut=True,
-        biased=tuple(name for name in (*cell.learned, "readout") if name != "candidate"),
+        outputs=task.classes,
+        shortcut=not task.gates_recur,
+        gates_recur=task.gates_recur,
+        biased=None if task is ORDER else tuple(name for name in (*cell.learned, "readout") if name != "candidate"),
         fixed=("forget",) if row == "decay" else (),
     )
     found = OnlineLearner(
@@ -90,6 +129,9 @@ def claims(results: Results) -> dict[str, list[float]]:
     """One list of values for each claim of expected.json."""
     found: dict[str, list[float]] = {}
     for name, row in by_row(results).items():
+        if name.startswith("order"):
+            found |= order_claims(name, row)
+            continue
         perfect, bad = [net for net in row if net["perfect"]], [net for net in row if not good(net)]
         found[f"{name} good"] = [float(good(net)) for net in row]
         if bad:
@@ -98,6 +140,17 @@ def claims(results: Results) -> dict[str, list[float]]:
             found[f"{name} perfect"] = [float(net["perfect"]) for net in row]
         if len(row) >= MANY and perfect:
             found[f"{name} streams"] = [float(net["streams"]) for net in perfect]
+    return found
+
+
+def order_claims(name: str, row: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """Perfect nets, how many streams they took, and how many strings in a row the others get right."""
+    perfect, others = [net for net in row if net["perfect"]], [net for net in row if not net["perfect"]]
+    found = {f"{name} perfect": [float(net["perfect"]) for net in row]}
+    if perfect:
+        found[f"{name} streams"] = [float(net["streams"]) for net in perfect]
+    if others:
+        found[f"{name} strings"] = [net["mean"] for net in others]
     return found
 
 
@@ -110,7 +163,7 @@ def by_row(results: Results) -> dict[str, list[dict[str, Any]]]:
     """The nets of each row."""
     rows: dict[str, list[dict[str, Any]]] = {}
     for part, result in results.items():
-        rows.setdefault(part.split()[0], []).extend(result["nets"])
+        rows.setdefault(part.rsplit(" ", 1)[0], []).extend(result["nets"])
     return rows
 
 
@@ -119,7 +172,7 @@ def draw(results: Results, path: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = by_row(results)
-    figure = Figure(figsize=(7.2, 2.6), layout="constrained")
+    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     panel = figure.subplots()
     for place, (name, row) in enumerate(rows.items()):
         perfect, fine = (sum(kind(net) for net in row) / len(row) for kind in (itemgetter("perfect"), good))
@@ -129,6 +182,6 @@ def draw(results: Results, path: Path) -> None:
     panel.set_yticks([-place for place in range(len(rows))], [ROWS[name] for name in rows])
     panel.set_xlim(0, 1)
     panel.set_xlabel("share of nets: perfect (dark), good (light); a line where the paper has the perfect ones")
-    panel.set_title("Embedded Reber strings without end", loc="left", fontsize=10, fontweight="bold")
+    panel.set_title("Streams without end", loc="left", fontsize=10, fontweight="bold")
     panel.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130, metadata={"Software": None})

@@ -49,7 +49,7 @@ def course(settings: Settings, cell: str) -> pool.Course:
         test=Trials(tolerance=settings["tolerance"], longest=test, most=1),
         promising=longest,
         measure=partial(off, settings) if settings["kind"] == "wave" else None,
-        **{name: settings[name] for name in ("streams", "steps", "every", "chunk", "places", "tests")},
+        **{name: settings[name] for name in ("streams", "steps", "share", "chunk", "places", "tests")},
     )
 
 
