@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+EXTRA = "the simulated arm needs MuJoCo: pip install 'carousel-lstm[mujoco]'"
 CENTRE, SIZE = np.array([0.38, 0.0, 0.32]), 0.09
 """Where the figure's crossing lies before the arm, and how many metres its unit is."""
 
@@ -50,11 +51,14 @@ AT_EASE = np.array([0.0, 0.3, 1.5, 0.4])
 class Arm:
     """The arm at rest with its tip at a place, in the figure's units; `step` moves the tip towards another.
 
-    Raises ImportError without the package mujoco.
+    Nothing is drawn, so that no display is needed. Raises ImportError, with the extra to install, without mujoco.
     """
 
     def __init__(self, place: Floats, substeps: int = 20) -> None:
-        import mujoco
+        try:
+            import mujoco
+        except ImportError as error:
+            raise ImportError(EXTRA) from error
 
         self._mujoco: Any = mujoco
         self._model: Any = mujoco.MjModel.from_xml_string(MODEL)

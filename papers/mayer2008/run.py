@@ -1,6 +1,7 @@
 """A winding path in space that crosses itself, shown a few times, learned by Evolino and by memoryless models."""
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from papers.mayer2008.paths import Shape, deviation, passed, path, starts
 
 Settings = dict[str, Any]
 Floats = NDArray[np.float64]
+Guide = Callable[[Floats], Floats]
+"""From where the tip is (3,) to where it should be next; it may remember from call to call."""
 MEMORYLESS = ("nearest", "mlp")
 
 
@@ -51,7 +54,7 @@ def evolino(settings: Settings, seed: int) -> dict[str, Any]:
     with torch.no_grad():
         run: Floats = model.eval()(_batch(wanted)).numpy()
     found = _judged(settings, run, wanted) | {"losses": [epoch["loss"] for epoch in reports[-1].history]}
-    return found | on_the_arm(settings, model, wanted)
+    return found | on_the_arm(settings, partial(_dreaming, model), wanted)
 
 
 def network(settings: Settings, seed: int) -> FeedbackLSTM:
@@ -68,43 +71,69 @@ def _batch(target: Floats) -> Batch:
 
 def _judged(settings: Settings, run: Floats, wanted: Floats) -> dict[str, Any]:
     """How far free runs (steps, runs, 3) are off, and how many pass all way points in order."""
-    goals = wanted[settings["shape"]["rest"] :]
-    share = passed(run, goals, settings["near"], settings["every"])
+    goals, every, shape = wanted[settings["shape"]["rest"] :], settings["every"], Shape(**settings["shape"])
+    share = passed(run, goals, settings["near"], every)
+    crossing = shape.come // every / (len(goals) // every)
     return {
         "deviation": float(deviation(run, goals).mean()),
         "succeeded": float((share == 1).mean()),
+        "arrived": float((share >= crossing - 1e-9).mean()),
         "share": float(share.mean()),
         "run": run[:, 0].tolist(),
         "wanted": goals[:, 0].tolist(),
     }
 
 
-def on_the_arm(settings: Settings, model: FeedbackLSTM, wanted: Floats) -> dict[str, Any]:
-    """The same steered on the simulated arm, whose measured tip is what the network reads; nothing without mujoco."""
+def on_the_arm(settings: Settings, guide: Callable[[], Guide], wanted: Floats) -> dict[str, Any]:
+    """A fresh guide for each path steers the simulated arm, and reads its measured tip; nothing without mujoco."""
     try:
-        runs = np.stack([_steered(settings, model, own) for own in wanted.swapaxes(0, 1)[: settings["arm_tests"]]], 1)
-    except ImportError:
-        print("mujoco is not installed: the arm is left out (pip install mujoco)")
+        runs = np.stack([_steered(settings, guide(), own) for own in wanted.swapaxes(0, 1)[: settings["arm_tests"]]], 1)
+    except ImportError as error:
+        print(f"the arm is left out: {error}")
         return {}
     found = _judged(settings, runs, wanted[:, : runs.shape[1]])
     return {f"arm_{name}": found[name] for name in ("deviation", "succeeded", "run")}
 
 
-def _steered(settings: Settings, model: FeedbackLSTM, wanted: Floats) -> Floats:
-    """Where the tip was after each step of the network, (steps, 3)."""
-    arm, state, found = Arm(wanted[0]), None, []
-    nothing = torch.zeros(1, 0, dtype=torch.float64)
-    last = np.zeros(3)
+def _steered(settings: Settings, guide: Guide, wanted: Floats) -> Floats:
+    """Where the tip was after each step, (steps, 3); the first ones, at rest, are led."""
+    arm, found, last = Arm(wanted[0]), [], np.zeros(3)
     for t in range(len(wanted)):
-        with torch.no_grad():
-            answer, state = model.step(nothing, torch.from_numpy(last).unsqueeze(0), state)
-        last = arm.step(answer[0].numpy()) if t >= settings["shape"]["rest"] else arm.step(wanted[t])
+        target = guide(last)
+        last = arm.step(target if t >= settings["shape"]["rest"] else wanted[t])
         found.append(last)
     return np.stack(found)[settings["shape"]["rest"] :]
 
 
+def _dreaming(model: FeedbackLSTM) -> Guide:
+    """The network's next place, from what it remembers."""
+    state: Any = None
+    nothing = torch.zeros(1, 0, dtype=torch.float64)
+
+    @torch.no_grad()
+    def guide(place: Floats) -> Floats:
+        nonlocal state
+        answer, state = model.step(nothing, torch.from_numpy(place).unsqueeze(0), state)
+        return answer[0].numpy()
+
+    return guide
+
+
 def memoryless(settings: Settings, seed: int, kind: str) -> dict[str, Any]:
     """The next step from the position alone: that of the nearest demonstrated places, or a feed-forward network's."""
+    rest = settings["shape"]["rest"]
+    next_place = _taught(settings, seed, kind)
+    wanted = demonstrations(settings, settings["tests"], 2000 + seed)
+    last, run = wanted[rest - 1], []
+    for _ in range(len(wanted) - rest):
+        last = next_place(last)
+        run.append(last)
+    steered = on_the_arm(settings, lambda: lambda place: next_place(place[None])[0], wanted)
+    return _judged(settings, np.stack(run), wanted) | steered
+
+
+def _taught(settings: Settings, seed: int, kind: str) -> Guide:
+    """A model without memory, taught by the demonstrations: from places (n, 3) to the next ones."""
     taught = demonstrations(settings, settings["demonstrations"], 1000 + seed)[settings["shape"]["rest"] :]
     places, steps = taught[:-1].reshape(-1, 3), np.diff(taught, axis=0).reshape(-1, 3)
     scale = steps.std()
@@ -116,12 +145,7 @@ def memoryless(settings: Settings, seed: int, kind: str) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(places, steps / scale)
-    wanted = demonstrations(settings, settings["tests"], 2000 + seed)
-    last, run = wanted[settings["shape"]["rest"] - 1], []
-    for _ in range(len(wanted) - settings["shape"]["rest"]):
-        last = last + scale * model.predict(last)
-        run.append(last)
-    return _judged(settings, np.stack(run), wanted)
+    return lambda now: now + scale * model.predict(now)
 
 
 def claims(results: Results) -> dict[str, list[float]]:
@@ -129,7 +153,7 @@ def claims(results: Results) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for name, row in results.items():
         kind = name.split()[0]
-        for what in ("deviation", "succeeded", "arm_deviation", "arm_succeeded"):
+        for what in ("deviation", "arrived", "succeeded", "arm_deviation", "arm_succeeded"):
             if what in row:
                 found.setdefault(f"{kind}_{what}", []).append(row[what])
     return found
