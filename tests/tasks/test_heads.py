@@ -203,6 +203,8 @@ def test_other_features_are_refused(run: Path, tmp_path: Path) -> None:
     X, y = spoken(10)
     with pytest.raises(ValueError, match="reads 4 features a frame, and X has 3"):
         Transcriber(**LEARNS, **HEAD, pretrained=str(run)).fit([one[:, :3] for one in X], y)
+    with pytest.raises(ValueError, match="made with normalize='all', here it is 'sample'"):
+        Transcriber(**LEARNS, **HEAD, pretrained=str(run), normalize="sample").fit(X, y)
     SequenceRegressor(hidden_size=2, max_epochs=1).fit(np.zeros((4, 3, 1)), [0.0, 1, 2, 3]).save(tmp_path / "other")
     with pytest.raises(ValueError, match="holds a SequenceRegressor"):
         Transcriber(**LEARNS, pretrained=str(tmp_path / "other")).fit(X, y)

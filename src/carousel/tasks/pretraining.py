@@ -63,3 +63,7 @@ def check_features(run: str, learned: Any, estimator: Any) -> None:
             f"{run} reads {learned.channels_} features a frame, and X has {estimator.channels_}, or others; take the "
             "same front end"
         )
+    if learned.normalize != estimator.normalize:
+        raise ValueError(
+            f"{run} was made with normalize={learned.normalize!r}, here it is {estimator.normalize!r}; take the same"
+        )
