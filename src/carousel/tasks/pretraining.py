@@ -56,9 +56,8 @@ def learn_next_label(prediction: Prediction, texts: NDArray[np.int64], epochs: i
 
 def check_features(run: str, learned: Any, estimator: Any) -> None:
     """Raise ValueError where a run was made of other features than an estimator reads."""
-    names, here = (getattr(each, "feature_names_in_", None) for each in (learned, estimator))
-    named = names is not None and here is not None
-    if learned.channels_ != estimator.channels_ or (named and list(names) != list(here)):
+    names, here = _names(learned), _names(estimator)
+    if learned.channels_ != estimator.channels_ or (names and here and names != here):
         raise ValueError(
             f"{run} reads {learned.channels_} features a frame, and X has {estimator.channels_}, or others; take the "
             "same front end"
@@ -67,3 +66,8 @@ def check_features(run: str, learned: Any, estimator: Any) -> None:
         raise ValueError(
             f"{run} was made with normalize={learned.normalize!r}, here it is {estimator.normalize!r}; take the same"
         )
+
+
+def _names(estimator: Any) -> list[str]:
+    """What an estimator's features are called; nothing where they have no names."""
+    return list(getattr(estimator, "feature_names_in_", ()))

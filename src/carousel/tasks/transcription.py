@@ -289,7 +289,7 @@ class Transcriber(SupervisedEstimator):
         return target
 
     def _new_network(self, seed: int) -> Any:
-        network, texts = super()._new_network(seed), vars(self).pop("_to_predict")
+        network, texts = super()._new_network(seed), vars(self).pop("_to_predict", None)
         if self.pretrained is not None:
             copy_layers(network.lstm, Transcriber.load(self.pretrained).network_.lstm, self.pretrained)
         if epochs := transducer_options(self.head, self.head_options).prediction_epochs:
