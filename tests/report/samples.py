@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from carousel import report
+from tests.report.transcripts import transcripts
 
 LENGTH, HORIZON = 24 * 14, 48
 
@@ -268,6 +269,17 @@ def spotting() -> report.Findings:
     )  # fmt: skip
 
 
+def transcription() -> report.Findings:
+    scores = (
+        report.Score("commonest text", {"cer": 0.81, "wer": 1.0}),
+        report.Score("LSTM", {"cer": 0.0912, "wer": 0.41}, is_model=True),
+    )
+    return replace(
+        classification(), title="Digits, spoken", task="transcribe", classes=None, worst=(),
+        results=report.Results(scores, "cer", lower_is_better=True), transcription=transcripts(),
+    )  # fmt: skip
+
+
 ALL = {
     "forecast": forecast,
     "losing": losing,
@@ -276,4 +288,5 @@ ALL = {
     "label": labelling,
     "control": control,
     "spotting": spotting,
+    "transcribe": transcription,
 }

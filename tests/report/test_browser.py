@@ -57,7 +57,7 @@ def test_the_page_as_written_draws_everything_offline(chromium: Browser, folder:
     assert (view.errors, _outside(view)) == ([], [])
 
 
-@pytest.mark.parametrize("name", ["classify", "regress", "label"])
+@pytest.mark.parametrize("name", ["classify", "regress", "label", "transcribe"])
 def test_a_phone_shows_it_without_scrolling_sideways(name: str, chromium: Browser, folder: Path) -> None:
     seen, view = _seen(chromium, samples.ALL[name](), folder, width=390, height=844)
     assert seen["wide"] == 0

@@ -249,25 +249,21 @@ def _errors(findings: Findings) -> Iterable[Section]:
         (row.name, _part(row.rate), f"{_part(row.low)} to {_part(row.high)}", count(row.errors), count(row.symbols))
         for row in found.rates
     )
-    tables = [Table("Error rates", ("", "rate", "95 % interval", "errors", "of symbols"), rates)]
+    lead = "The interval is that of the bootstrap over whole samples (Bisani and Ney 2004)."
+    headings = ("", "rate", "95 % interval", "errors", "of symbols")
+    yield Section("rates", "Error rates", lead, tables=(Table("Error rates", headings, rates),))
     total = found.substitutions + found.insertions + found.deletions
     if rows := confusion_rows(found.confusions, MOST_CONFUSIONS):
-        widest = rows[0].count
         listed = tuple(
-            (
-                f"{shown(row.truth)} → {shown(row.said)}",
-                Bar(count(row.count), row.count / widest),
-                percent(row.count / total),
-            )
+            (f"{shown(row.truth)} → {shown(row.said)}", _bar_of(row.count, rows[0].count), percent(row.count / total))
             for row in rows
         )
-        tables.append(Table("The most frequent errors", ("true → found", "times", "of all errors"), listed))
-    kinds = (
-        f"{counted(found.substitutions, 'substitution')}, {counted(found.insertions, 'insertion')} and "
-        f"{counted(found.deletions, 'deletion')}."
-    )
-    lead = f"{kinds} The interval is that of the bootstrap over whole samples (Bisani and Ney 2004)."
-    yield Section("errors", "Errors", lead, tables=tuple(tables), drawings=_drawn(confusion_map(found)))
+        table = Table("The most frequent errors", ("true → found", "times", "of all errors"), listed)
+        kinds = (
+            f"{counted(found.substitutions, 'substitution')}, {counted(found.insertions, 'insertion')} and "
+            f"{counted(found.deletions, 'deletion')}."
+        )
+        yield Section("errors", "Errors", kinds, tables=(table,), drawings=_drawn(confusion_map(found)))
 
 
 def _bar_of(number: int, widest: int) -> Bar:

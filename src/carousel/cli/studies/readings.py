@@ -170,6 +170,7 @@ def _drawn(read: Read, place: int) -> dict[str, Any]:
     if isinstance(frontend, SpeechFrontend):
         plain = replace(frontend, cepstra=0, energy=False, deltas=0)
         values = plain.features(read_audio(path, rate=frontend.rate, quiet=True))[:DRAWN_FRAMES]
+        values = values.clip(min=np.quantile(values, 0.05))  # digital silence would take most of the colours
         return {"picture": Picture("spectrogram", values.T.round(1), plain.names)}
     if isinstance(frontend, InkFrontend):
         return {"strokes": _strokes(frontend, read_signal(path, frontend))}
