@@ -50,10 +50,10 @@ format: install
 	$(BIN)/ruff format .
 
 # What Triton interprets runs by itself: its interpreter has to be asked for before anything imports Triton.
-INTERPRETED := tests/ops/triton/test_agreement.py
+INTERPRETED := tests/ops/triton/test_agreement.py tests/ops/triton/test_step_in_use.py tests/benchmarks/test_gpu.py
 
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore $(INTERPRETED)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal $(addprefix --ignore=,$(INTERPRETED))
 	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal $(INTERPRETED)
 
 # The tests of all that is compiled, under the sanitizers, on a copy of the package that holds a build with each. No .pth file is read

@@ -25,7 +25,8 @@ import torch
 from benchmarks import machine
 from benchmarks.cells import page, records
 from benchmarks.cells.records import Answer, Figure, Row, Timing
-from benchmarks.gpu_questions import QUESTIONS, Bench, Case, bounds
+from benchmarks.gpu_cases import Bench, Case
+from benchmarks.gpu_questions import QUESTIONS, bounds
 from carousel.ops.triton import Triton, tiers
 
 FOLDER = Path("build") / "gpu"

@@ -87,9 +87,7 @@ class Graphs:
         try:
             return Captured(function, tensors, self._make())
         except RuntimeError as error:
-            warnings.warn(
-                f"the steps of a loop are launched one by one: no CUDA graph holds them ({error})", stacklevel=2
-            )
+            warnings.warn(f"launches are not gathered: no CUDA graph can be captured here ({error})", stacklevel=2)
             return None
 
     def _drop(self) -> None:
