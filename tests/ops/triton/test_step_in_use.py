@@ -51,9 +51,7 @@ def grid(cell: Cell, given: dict[str, Tensor]) -> Tensor:
     made: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
     for diagonal in range(height + width - 1):
         places = [(i, diagonal - i) for i in range(height) if 0 <= diagonal - i < width]
-        before = [
-            [made.get((i - 1, j), (outside, outside)), made.get((i, j - 1), (outside, outside))] for i, j in places
-        ]
+        before = [[made.get(place, outside) for place in ((i - 1, j), (i, j - 1))] for i, j in places]
         h = torch.stack([up[0] + left[0] for up, left in before], 2)
         pixels = torch.stack([x[:, :, i, j] for i, j in places], 2)
         previous = torch.stack([torch.stack([pair[n][1] for pair in before], 2) for n in (0, 1)])
