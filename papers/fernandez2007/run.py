@@ -21,12 +21,13 @@ Found = list[list[str]]
 
 def parts(settings: Settings) -> Parts:
     """A network and a seed each, the hidden Markov model, and real speech."""
-    plan = {key: value for key, value in settings.items() if key not in ("seeds", "phone_seeds", "russian", "long")}
+    own = ("seeds", "phone_seeds", "russian", "hmm_every", "long")
+    plan = {key: value for key, value in settings.items() if key not in own}
     found: Parts = {f"spotter seed {seed}": partial(spotter, plan, seed) for seed in range(settings["seeds"])}
     found |= {f"phones seed {seed}": partial(phones, plan, seed) for seed in range(settings["phone_seeds"])}
-    found["hmm"] = partial(markov, plan)
     if settings["russian"]:
         found["russian phones"] = partial(russian_phones, plan)
+    found["hmm"] = partial(markov, plan, settings["hmm_every"])
     return found
 
 
@@ -128,17 +129,22 @@ def spellings() -> dict[str, list[str]]:
     return {word: plain(spoken(word, Voice("de"))[1].names) for word in KEYWORDS}
 
 
-def markov(settings: Settings) -> dict[str, Any]:
-    """Chains of phones beside a loop of phones; how easily a keyword begins is chosen on the validation part."""
+def markov(settings: Settings, every: int) -> dict[str, Any]:
+    """Chains of phones beside a loop of phones, learned from each so many-th training recording.
+
+    How easily a keyword begins is chosen on the validation part.
+    """
     from papers.fernandez2007.hmm import KeywordFiller
 
     given, frontend = data(settings), frontend_of(settings)
     training = given["training"]
     labels = [
         np.array([plain((name,), pause=True)[0] for name in frame_labels(own, frontend, len(frames))])
-        for own, frames in zip(training.segments, training.features, strict=True)
+        for own, frames in zip(training.segments[::every], training.features[::every], strict=True)
     ]
-    model = KeywordFiller(spellings(), settings["states"], settings["mixtures"], 0).fit(training.features, labels)
+    model = KeywordFiller(spellings(), settings["states"], settings["mixtures"], 0).fit(
+        training.features[::every], labels
+    )
     truths = {part: given[part].keywords(KEYWORDS) for part in given}
     tried = {
         entrance: scores(truths["validation"], model.spot(given["validation"].features, entrance))["accuracy"]
