@@ -20,13 +20,15 @@ Found = list[list[str]]
 
 
 def parts(settings: Settings) -> Parts:
-    """A network and a seed each, the hidden Markov model, and real speech."""
-    plan = {key: value for key, value in settings.items() if key not in ("seeds", "phone_seeds", "russian", "long")}
+    """A network and a seed each; real speech and the hidden Markov model, if they are to be `measured`."""
+    own = ("seeds", "phone_seeds", "russian", "hmm", "long")
+    plan = {key: value for key, value in settings.items() if key not in own}
     found: Parts = {f"spotter seed {seed}": partial(spotter, plan, seed) for seed in range(settings["seeds"])}
     found |= {f"phones seed {seed}": partial(phones, plan, seed) for seed in range(settings["phone_seeds"])}
-    found["hmm"] = partial(markov, plan)
-    if settings["russian"]:
+    if settings["russian"]["measured"]:
         found["russian phones"] = partial(russian_phones, plan)
+    if settings["hmm"]["measured"]:
+        found["hmm"] = partial(markov, plan, settings["hmm"]["every"])
     return found
 
 
@@ -128,17 +130,22 @@ def spellings() -> dict[str, list[str]]:
     return {word: plain(spoken(word, Voice("de"))[1].names) for word in KEYWORDS}
 
 
-def markov(settings: Settings) -> dict[str, Any]:
-    """Chains of phones beside a loop of phones; how easily a keyword begins is chosen on the validation part."""
+def markov(settings: Settings, every: int) -> dict[str, Any]:
+    """Chains of phones beside a loop of phones, learned from each so many-th training recording.
+
+    How easily a keyword begins is chosen on the validation part.
+    """
     from papers.fernandez2007.hmm import KeywordFiller
 
     given, frontend = data(settings), frontend_of(settings)
     training = given["training"]
     labels = [
         np.array([plain((name,), pause=True)[0] for name in frame_labels(own, frontend, len(frames))])
-        for own, frames in zip(training.segments, training.features, strict=True)
+        for own, frames in zip(training.segments[::every], training.features[::every], strict=True)
     ]
-    model = KeywordFiller(spellings(), settings["states"], settings["mixtures"], 0).fit(training.features, labels)
+    model = KeywordFiller(spellings(), settings["states"], settings["mixtures"], 0).fit(
+        training.features[::every], labels
+    )
     truths = {part: given[part].keywords(KEYWORDS) for part in given}
     tried = {
         entrance: scores(truths["validation"], model.spot(given["validation"].features, entrance))["accuracy"]
@@ -167,8 +174,9 @@ def claims(results: Results) -> dict[str, list[float]]:
         "merit": [row["figure_of_merit"] for row in own],
         "phones": [row["accuracy"] for row in searched],
         "phones_merit": [row["figure_of_merit"] for row in searched],
-        "hmm": [results["hmm"]["accuracy"]],
     }
+    if "hmm" in results:
+        found["hmm"] = [results["hmm"]["accuracy"]]
     if "russian phones" in results:
         found["russian_phones"] = [results["russian phones"]["accuracy"]]
         found["russian_merit"] = [results["russian phones"]["figure_of_merit"]]
@@ -193,8 +201,9 @@ def draw(results: Results, path: Path) -> None:
     left.set_title("Keywords of voices never heard before", loc="left", fontsize=10, fontweight="bold")
     found = claims(results)
     titles = {"accuracy": "BLSTM, keywords", "phones": "BLSTM, phones,\nsearched", "hmm": "HMM, keywords\nand filler"}
+    titles = {name: title for name, title in titles.items() if name in found}
     means = [100 * float(np.mean(found[name])) for name in titles]
-    bars = right.barh([*titles.values()], means, color=["#d55e00", "#4292c6", "#8c959f"])
+    bars = right.barh([*titles.values()], means, color=["#d55e00", "#4292c6", "#8c959f"][: len(means)])
     right.bar_label(bars, fmt=" %.1f", fontsize=8)
     right.invert_yaxis()
     right.set_title("Accuracy, %", loc="left", fontsize=10, fontweight="bold")

@@ -12,7 +12,7 @@ from carousel.data.audio import AddNoise, SpeechFrontend, read_audio
 from carousel.data.audio.recording import resample
 from carousel.data.corpora import Voice, spoken
 
-VOICES = {"en": "en-us", "es": "es-419", "fr": "fr-fr", "it": "it", "ru": "ru"}
+VOICES = {"en": "en-us", "es": "es-419", "fr": "fr", "it": "it", "ru": "ru"}
 """eSpeak's voices, as near to the speakers' own countries as it has them."""
 HEARD = ("m1", "m2", "m3", "m4", "m5", "f1", "f2", "f3", "f4")
 UNHEARD = ("m6", "m7", "f5")
