@@ -35,7 +35,7 @@ def _depths(panel: Any, results: Results) -> None:
             rates = [100 * results[depth + ending][way]["all"] for depth in DEPTHS]
             panel.plot([1, 2, 3], rates, style, marker="o", markersize=4, color=colour, label=name + words)
     panel.set(xticks=[1, 2, 3], xlabel="layers", ylim=(0, None))
-    panel.legend(frameon=False, fontsize=7)
+    panel.legend(frameon=False, fontsize=7, handlelength=3.5)
     panel.set_title("Phone errors of CTC, in %", loc="left", fontsize=10, fontweight="bold")
 
 
@@ -46,6 +46,8 @@ def _heads(panel: Any, results: Results) -> None:
         bars.append((title, row["beam"]["all"], "#d55e00"))
         if "language" in row:
             bars.append((f"{title}, with 5-gram", row["language"]["all"], GREY))
+    bars.append(("three nets with CTC, 5-gram", results["together"]["mean"], GREY))
+    bars.append(("these, 5-gram and two transducers", results["together"]["both"], GREY))
     titles, rates, colours = zip(*bars, strict=True)
     drawn = panel.barh(titles, [100 * rate for rate in rates], color=colours)
     panel.bar_label(drawn, fmt=" %.1f", fontsize=8)

@@ -9,6 +9,7 @@ from typing import Any
 from papers.experiment import Parts, Results
 from papers.graves2013.decoding import judged
 from papers.graves2013.nets import Settings, trained
+from papers.graves2013.together import together
 
 BEST = "longer, weight noise"
 SPOKEN = {"letters", "3 layers", "3 layers, forwards", "longer", BEST}
@@ -19,8 +20,15 @@ SEARCH = ("order", "weights", "bonuses", "beam", "beam_tried")
 
 
 def parts(settings: Settings) -> Parts:
-    """A net each."""
-    return {name: partial(learned, described(settings, name), searched(settings, name)) for name in settings["nets"]}
+    """A net each; some of them together."""
+    found: Parts = {
+        name: partial(learned, described(settings, name), searched(settings, name)) for name in settings["nets"]
+    }
+    if settings["together"]:
+        ctc, transducers = ([described(settings, name) for name in names] for names in settings["together"])
+        search = {name: settings[name] for name in (*SEARCH, "readings", "transducer_weights")}
+        found["together"] = partial(together, ctc, transducers, search)
+    return found
 
 
 def described(settings: Settings, name: str) -> Settings:
@@ -55,12 +63,13 @@ def learned(settings: Settings, search: Settings) -> dict[str, Any]:
 
 def claims(results: Results) -> dict[str, list[float]]:
     """One list of values for each claim of expected.json: error rates by beam search, and others by their names."""
-    found = {name: [row["beam"]["all"]] for name, row in results.items()}
+    found = {name: [row["beam"]["all"]] for name, row in results.items() if name != "together"}
     found |= {f"{name}, language": [results[name]["language"]["all"]] for name in results if name in SPOKEN}
     found["letters, words"] = [results["letters"]["language"]["words"]]
     if BEST in results:
         found[f"{BEST}, no pauses"] = [results[BEST]["language"]["without pauses"]]
-        found["order"] = [_in_order({name: row["beam"]["all"] for name, row in results.items()})]
+        found["order"] = [_in_order({name: values[0] for name, values in found.items()})]
+        found |= {f"together, {way}": [results["together"][way]] for way in ("mean", "both")}
     return found
 
 
