@@ -46,7 +46,7 @@ def _strokes(text: str, width: int) -> list[list[tuple[float, float]]]:
     digits, size = pendigits("test"), min(0.12 * width, 110)
     strokes = []
     for place, digit in enumerate(text):
-        points = digits.points[np.flatnonzero(digits.labels == int(digit))[7 + place]] / 100
+        points = digits.points[np.flatnonzero(digits.labels == int(digit))[3 + place]] / 100
         left, top = 0.13 * width + 1.2 * size * place, 260
         strokes.append([(left + size * x, top + size * (1 - y)) for x, y in points])
     return strokes
