@@ -6,7 +6,7 @@ there are places learn at once, and when one is done the next takes its place.
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -30,6 +30,7 @@ class Course:
     promising: a test comes after a training stream that was as long as this, and as a tenth of the net's longest,
     share: as long as the net has gone through at most so many steps of tests for each step of training.
     chunk: steps between two looks at the nets. places: nets that learn, or are tested, at once.
+    judged: the mean of a net that never was perfect is that of test streams of at most so many right answers.
     measure: something else to know of a perfect net.
     """
 
@@ -45,6 +46,7 @@ class Course:
     tests: int = 10
     chunk: int = 1000
     places: int = 8
+    judged: int = 100_000
     measure: Callable[[OnlineLearner], float] | None = None
 
 
@@ -191,11 +193,13 @@ class _Pool:
 def tested(course: Course, nets: OnlineLearner, streams: Tests, *, whole: bool) -> tuple[list[int], int]:
     """How long a frozen stream of each net lasts, each its own; and the steps that were taken to see it.
 
-    Without the `whole`, they end with the first wrong answer, and those that outlast it count as 0.
+    Without the `whole`, they end with the first wrong answer, and those that outlast it count as 0; with it none goes
+    beyond what is judged.
     """
     found, taken = [-1] * nets.nets, 0
+    how = replace(course.test, longest=min(course.judged, course.test.longest)) if whole else course.test
     for piece in streams.pieces():
-        lengths = attempt(course, nets, piece, course.test, frozen=True, starts=piece.begins & (taken == 0))
+        lengths = attempt(course, nets, piece, how, frozen=True, starts=piece.begins & (taken == 0))
         found = [ended[0] if ended else known for ended, known in zip(lengths, found, strict=True)]
         taken += len(piece.targets)
         if min(found) >= 0 or (not whole and any(0 <= length < course.test.longest for length in found)):

@@ -1,5 +1,6 @@
 """Endless streams without marks: nets that can forget, beside those that cannot, decay, or are told when to reset."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import log
@@ -15,14 +16,14 @@ from papers.experiment import Parts, Results
 
 Settings = dict[str, Any]
 ROWS = {
-    "forget": "forget gates",
+    "alpha": "forget gates, alpha decay",
     "none": "1997 LSTM, no reset",
     "reset": "1997 LSTM, reset at strings' ends",
-    "alpha": "forget gates, alpha decay",
-    "decay": "state decay 0.9",
-    "order none": "temporal order: 1997 LSTM",
+    "forget": "forget gates",
     "order forget": "temporal order: forget gates",
-    "order alpha": "temporal order: and alpha decay",
+    "order alpha": "temporal order: forget gates, alpha decay",
+    "order none": "temporal order: 1997 LSTM",
+    "decay": "state decay 0.9",
 }
 """Ways to learn, as the paper's tables have them: embedded Reber strings, then continual noisy temporal order."""
 PAPER = {
@@ -55,24 +56,20 @@ ORDER = Task(continual_order.continual_order, len(continual_order.SYMBOLS), cont
 
 
 def parts(settings: Settings) -> Parts:
-    """A row's nets, some at a time; the long size has more of them."""
-    own = {name: value for name, value in settings.items() if name not in ("long", "order")}
-    rows = dict.fromkeys(ROWS, own) | {row: own | settings["order"] for row in ROWS if row.startswith("order")}
-    return {
-        f"{row} {first}": partial(learned, given, row, first)
-        for row, given in rows.items()
-        for first in range(0, nets_of(given, row, long=settings["long"]), given["part"])
-    }
+    """A row's nets, some at a time, the first of all rows first; the long size has more of them."""
+    found: list[tuple[int, str, Callable[[], dict[str, Any]]]] = []
+    for row in ROWS:
+        given = settings | (settings["order"] if row.startswith("order") else {})
+        count = given["long_nets" if settings["long"] else "nets"].get(row.rsplit(maxsplit=1)[-1], 0)
+        own = {name: value for name, value in given.items() if name not in ("long", "order", "nets", "long_nets")}
+        for first in range(0, count, own["part"]):
+            found.append((first, row, partial(learned, own, row, first, min(first + own["part"], count))))
+    return {f"{row} {first}": part for first, row, part in sorted(found, key=itemgetter(0))}
 
 
-def nets_of(settings: Settings, row: str, *, long: bool) -> int:
-    """How many nets a row has."""
-    return settings["long_nets" if long else "nets"].get(row.rsplit(maxsplit=1)[-1], 0)
-
-
-def learned(settings: Settings, row: str, first: int) -> dict[str, Any]:
+def learned(settings: Settings, row: str, first: int, stop: int) -> dict[str, Any]:
     """What came of these nets."""
-    return {"nets": pool.run(course(settings, row), range(first, first + settings["part"]))}
+    return {"nets": pool.run(course(settings, row), range(first, stop))}
 
 
 def course(settings: Settings, row: str) -> pool.Course:
@@ -90,7 +87,7 @@ def course(settings: Settings, row: str) -> pool.Course:
         train=train,
         test=Trials(tolerance=settings["tolerance"], longest=settings["longest"], most=1),
         reset=row == "reset",
-        **{name: settings[name] for name in ("streams", "steps", "promising", "share", "chunk", "places")},
+        **{name: settings[name] for name in ("streams", "steps", "promising", "share", "judged", "chunk", "places")},
     )
 
 
@@ -174,12 +171,12 @@ def draw(results: Results, path: Path) -> None:
     rows = by_row(results)
     figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     panel = figure.subplots()
-    for place, (name, row) in enumerate(rows.items()):
+    for place, (name, row) in enumerate((name, rows[name]) for name in ROWS if name in rows):
         perfect, fine = (sum(kind(net) for net in row) / len(row) for kind in (itemgetter("perfect"), good))
         panel.barh(-place, fine, color="#9ecae1", height=0.7)
         panel.barh(-place, perfect, color="#0072b2", height=0.7)
         panel.plot([PAPER[name] / 100] * 2, [-place - 0.42, -place + 0.42], color="#d55e00", linewidth=2)
-    panel.set_yticks([-place for place in range(len(rows))], [ROWS[name] for name in rows])
+    panel.set_yticks([-place for place in range(len(rows))], [ROWS[name] for name in ROWS if name in rows])
     panel.set_xlim(0, 1)
     panel.set_xlabel("share of nets: perfect (dark), good (light); a line where the paper has the perfect ones")
     panel.set_title("Streams without end", loc="left", fontsize=10, fontweight="bold")

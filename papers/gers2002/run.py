@@ -45,7 +45,7 @@ def course(settings: Settings, cell: str) -> pool.Course:
     return pool.Course(
         build=partial(nets, settings, cell),
         draw=partial(drawn, settings),
-        train=Trials(tolerance=settings["tolerance"], longest=longest, enough=longest),
+        train=Trials(tolerance=settings["tolerance"], longest=longest, enough=longest, fading=settings["fading"]),
         test=Trials(tolerance=settings["tolerance"], longest=test, most=1),
         promising=longest,
         measure=partial(off, settings) if settings["kind"] == "wave" else None,

@@ -1,5 +1,6 @@
 """Nets that learn from endless streams: how they are tested, and how often."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -47,6 +48,8 @@ def test_streams_of_a_test_last_until_the_first_wrong_answer() -> None:
         answers = right[stream.observed[:, net], net].tolist()
         assert lengths[net] == min((answers + [False]).index(False), here.test.longest)
     assert len(set(lengths)) > 1
+    shorter, _ = pool.tested(replace(here, judged=1), nets, streams, whole=True)
+    assert shorter == [min(length, 1) for length in lengths]
     first, sooner = pool.tested(here, nets, streams, whole=False)
     assert sooner <= steps and min(first) == 0 and set(first) <= {0, *lengths}
 
