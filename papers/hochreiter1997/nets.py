@@ -59,12 +59,15 @@ def draw_of(given: Settings, *, training: bool) -> Draw:
 
 
 def net_of(given: Settings) -> OnlineNet:
-    """The net of an experiment; all hidden units, cells and gates, read each other if the cell reads any."""
+    """The net of an experiment; all hidden units, cells and gates, read each other if the cell reads any.
+
+    Without `gates_recur` they read the cells alone.
+    """
     cell = CELLS[given.get("cell", "1997")]
     biased = given.get("biased")
     return OnlineNet(
         cell.with_options(block=given.get("block", 1)), given["inputs"], given["cells"], given["outputs"],
-        squash=given.get("squash", "sigmoid"), gates_recur=bool(cell.recurrent),
+        squash=given.get("squash", "sigmoid"), gates_recur=given.get("gates_recur", bool(cell.recurrent)),
         shortcut=given.get("shortcut", False), biased=None if biased is None else tuple(biased),
     )  # fmt: skip
 

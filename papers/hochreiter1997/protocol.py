@@ -1,6 +1,6 @@
 """When a net has learned its task: right so often in a row, right on a test, or with its outputs in the right order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -128,9 +128,14 @@ def two_sets(pool: Strings) -> Strings:
 
 
 def until_ranked(student: Student, given: Settings, seed: int) -> dict[str, Any]:
-    """Learn from 256 strings until the nets are right on these and on 256 others, by both criteria."""
+    """Learn from 256 strings until the nets are right on these and on 256 others, by both criteria.
+
+    Targets are the next symbols, or with `targets = "legal"` all that may come next.
+    """
     generator = torch.Generator().manual_seed(1000 + seed)
     both = two_sets(draw_of(given, training=True)(20 * SET, generator))
+    if given.get("targets") == "legal" and both.legal is not None:
+        both = replace(both, targets=both.legal.to(both.targets.dtype))
     strict, easy, curve, seen = [0] * student.nets, [0] * student.nets, [], 0
     while seen < given["limit"] and not (all(strict) and all(easy)):
         student.learn(both.chosen(torch.randint(0, SET, (given["chunk"],), generator=generator)))

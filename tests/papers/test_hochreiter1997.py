@@ -103,6 +103,8 @@ def test_the_grammar_is_learned_by_rank() -> None:
     found = until_ranked(Perfect((60, 10**9)), small("reber3x2", limit=300), 0)
     assert found["easy"] == [100, 0]
     assert found["done"] == [0, 0], "the next symbol alone is no ranking of two"
+    found = until_ranked(Perfect((60, 10**9)), small("reber3x2", limit=300, targets="legal"), 0)
+    assert (found["easy"], found["done"]) == ([100, 0], [100, 0])
 
 
 def test_the_test_set_has_no_string_of_the_other() -> None:
