@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ Results of the literature, run again with carousel. `make papers` runs them all,
 runs a small size of each. A figure is the mean over runs (seeds and nets), with the least and the greatest; what was
 published, or follows by arithmetic, stands beside it. What was changed against a paper, and why, stands in its README.
 
+{together} A run that was killed goes on where it stood: each part, a seed
+or a few nets, is kept as soon as it is done.
+
 This page is made by `make docs`; a test holds it current.
 """
 
@@ -21,12 +25,19 @@ This page is made by `make docs`; a test holds it current.
 def page() -> str:
     """The page docs/papers.md."""
     keys = sorted(path.parent.name for path in ROOT.glob("*/expected.json"))
-    return "\n".join([INTRODUCTION, *(_section(key) for key in keys)])
+    introduction = INTRODUCTION.format(together=together(keys))
+    return "\n".join([introduction, *(_section(key) for key in keys)])
+
+
+def together(keys: Sequence[str]) -> str:
+    """What all these papers take, one after the other."""
+    minutes = sum(_expected(key)["minutes"] for key in keys)
+    return f"All {len(keys)} together take {minutes:.0f} minutes on one core, and about half of it with `--workers 2`."
 
 
 def table(key: str) -> str:
     """The claims of one paper as a table."""
-    found = json.loads((ROOT / key / "expected.json").read_text(encoding="utf-8"))
+    found = _expected(key)
     rows = [
         f"| {claim['says']} | {_published(claim)} | {_measured(claim)} | {claim['runs']} |\n"
         for claim in found["claims"].values()
@@ -40,6 +51,10 @@ def with_table(key: str) -> str:
     text = (ROOT / key / "README.md").read_text(encoding="utf-8")
     between = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
     return between.sub(lambda _: f"{BEGIN}\n{table(key)}{END}", text)
+
+
+def _expected(key: str) -> dict[str, Any]:
+    return json.loads((ROOT / key / "expected.json").read_text(encoding="utf-8"))
 
 
 def _section(key: str) -> str:

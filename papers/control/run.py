@@ -22,29 +22,29 @@ COLOURS = {"ppo": "#0072b2", "evolution": "#009e73", "memoryless": "#d55e00", "f
 def parts(settings: Settings) -> Parts:
     """A policy each: of an environment, of an arm, of a seed."""
     return {
-        f"{name} {arm} seed {seed}": partial(learned, settings, name, arm, seed)
+        f"{name} {arm} seed {seed}": partial(
+            learned, environment["id"], options(environment, arm), seed, settings["episodes"]
+        )
         for name, environment in settings["environments"].items()
-        for arm in settings["arms"]
         for seed in range(environment["seeds"])
+        for arm in environment.get("arms", settings["arms"])
     }
 
 
-def learned(settings: Settings, name: str, arm: str, seed: int) -> dict[str, Any]:
+def options(environment: Settings, arm: str) -> dict[str, Any]:
+    """How the controller of an arm is made."""
+    kind = "evolution" if arm == "evolution" else "ppo"
+    hidden = [] if arm == "full" else environment["hide"]
+    return {**environment[kind], "method": kind, "hide": hidden, "memory": arm in ("ppo", "evolution")}
+
+
+def learned(name: str, how: dict[str, Any], seed: int, episodes: int) -> dict[str, Any]:
     """Learn, and play episodes that training did not play: the mean return, and the returns in validation by epoch."""
-    environment = settings["environments"][name]
     began = time.process_time()
-    controller = made(environment, arm, seed).fit(environment["id"])
-    found = controller.evaluate(episodes=settings["episodes"])
+    controller = Controller(**how, random_state=seed).fit(name)
+    found = controller.evaluate(episodes=episodes)
     curve = [-row["validation"] for row in controller.history_]
     return {"return": found.mean, "curve": curve, "processor_seconds": time.process_time() - began}
-
-
-def made(environment: dict[str, Any], arm: str, seed: int) -> Controller:
-    """The controller of an arm, unfitted."""
-    kind = "evolution" if arm == "evolution" else "ppo"
-    shown = () if arm == "full" else environment["hide"]
-    common = {"random_state": seed, "hide": tuple(shown), "memory": arm in ("ppo", "evolution"), "method": kind}
-    return Controller(**{**environment[kind], **common})
 
 
 def claims(results: Results) -> dict[str, list[float]]:

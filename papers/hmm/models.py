@@ -1,6 +1,8 @@
 """Hidden Markov models of symbols: learned by hmmlearn's Baum-Welch or wired by hand, and what they foretell."""
 
+import logging
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,13 +22,21 @@ class Model:
 
     def foretold(self, symbols: Symbols) -> Numbers:
         """The probability of each symbol at each step, given those before: (strings, time, symbols)."""
+        return self._foretold(symbols, symbols.shape[1])
+
+    def told_freely(self, symbols: Symbols, steps: int) -> Numbers:
+        """The same, where nothing is seen in the last so many steps: as if it said them itself, by chance."""
+        return self._foretold(symbols, symbols.shape[1] - steps)
+
+    def _foretold(self, symbols: Symbols, seen: int) -> Numbers:
         belief = np.broadcast_to(self.start, (len(symbols), len(self.start)))
         found = np.empty((*symbols.shape, self.emit.shape[1]))
         for t in range(symbols.shape[1]):
             found[:, t] = belief @ self.emit
-            seen = belief * self.emit[:, symbols[:, t]].T
-            seen /= np.maximum(seen.sum(1, keepdims=True), 1e-300)
-            belief = seen @ self.move
+            if t < seen:
+                fitting = belief * self.emit[:, symbols[:, t]].T
+                belief = fitting / np.maximum(fitting.sum(1, keepdims=True), 1e-300)
+            belief = belief @ self.move
         return found
 
     def bits(self, symbols: Symbols) -> Numbers:
@@ -48,6 +58,7 @@ def learned(strings: list[Symbols], states: int, symbols: int, *, seed: int, **h
             "hidden Markov models are learned by hmmlearn: pip install 'carousel-lstm[papers]'"
         ) from error
 
+    logging.getLogger("hmmlearn").setLevel(logging.ERROR)  # it warns of few symbols; that is what priors are for
     begin: Model | None = how.get("begin")
     together, lengths = np.concatenate(strings)[:, None], [len(string) for string in strings]
     best, most = None, -np.inf
@@ -66,9 +77,23 @@ def learned(strings: list[Symbols], states: int, symbols: int, *, seed: int, **h
     return Model(best.startprob_, best.transmat_, best.emissionprob_)
 
 
-def parameters(states: int, symbols: int) -> int:
-    """How many free probabilities a model has."""
-    return states - 1 + states * (states - 1) + states * (symbols - 1)
+def majority(gap: int) -> Model:
+    """By hand: of three bits it keeps the value that most of them had, and lets that come three times.
+
+    Once the bits are read it is in one of two states at each step.
+    """
+    time = 3 + gap + 1 + 3
+    move, emit = np.zeros((time * 8, time * 8)), np.zeros((time * 8, 4))
+    for step, ones, bit in product(range(time), range(4), range(2)):
+        at, after = 8 * step + 2 * ones + bit, 8 * ((step + 1) % time)
+        if step < 2:
+            move[at, [after + 2 * min(ones + bit, 3) + new for new in range(2)]] = 0.5
+        else:
+            kept = ones + bit if step == 2 else ones
+            move[at, after + (6 if kept >= 2 else 0)] = 1
+        said = bit if step < 3 else int(ones >= 2) if step >= 4 + gap else 3 if step == 3 + gap else 2
+        emit[at, said] = 1
+    return Model(np.eye(len(move))[:2].mean(0), move, emit)
 
 
 def one_bit_each(bits: int, gap: int) -> Model:

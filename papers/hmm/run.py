@@ -17,8 +17,9 @@ from carousel.data.synthetic.strings import Strings
 from carousel.training import OnlineLearner, OnlineNet
 from papers.experiment import Parts, Results
 from papers.hmm import tasks
-from papers.hmm.models import Model, learned, one_bit_each
+from papers.hmm.models import Model, learned, majority, one_bit_each
 from papers.hmm.nets import Settings, Teller, bits, improve
+from papers.hmm.timing import timing
 
 
 def parts(settings: Settings) -> Parts:
@@ -31,16 +32,20 @@ def parts(settings: Settings) -> Parts:
             found[f"recall {width} {seed}"] = partial(capacity, settings, width, seed)
         for length in settings["lengths"]:
             found[f"order {length} {seed}"] = partial(order, settings, length, seed)
+        for period in settings["timing"]["every"]:
+            found[f"timing {period} {seed}"] = partial(timing, settings["timing"], period, seed)
         found[f"markov {seed}"] = partial(markov, settings, seed)
     return found
 
 
 def hand(settings: Settings) -> dict[str, Any]:
-    """Models wired by hand: one bit of many, and the order at every length."""
+    """Models wired by hand: one bit of many, the majority of three, and the order at every length."""
     width, gap = settings["hand_width"], settings["gap"]
     generator = torch.Generator().manual_seed(0)
     strings = recall(torch.randint(2, (settings["test"], width), generator=generator), gap)
     one = recalled(one_bit_each(width, gap), whole(strings), width)
+    three = recall(torch.cartesian_prod(*[torch.arange(2)] * 3), gap)
+    one["majority"] = recalled(majority(gap), whole(three), 3)["freely"]
     orders = [
         tasks.right(tasks.by_hand(length), tasks.order(settings["test"] // 4, length, generator))
         for length in settings["lengths"]
@@ -87,11 +92,15 @@ def whole(strings: Strings) -> Any:
 
 
 def recalled(model: Model, strings: Any, width: int) -> dict[str, float]:
-    """Bits missing to tell the recalled ones, the probability of all of them, and the share rightly guessed."""
-    missing = model.bits(strings)[:, -width:].sum(1)
-    guessed = model.foretold(strings)[:, -width:, :2].argmax(2)
-    right = float((guessed == strings[:, -width:]).mean())
-    return {"missing": float(missing.mean()), "whole": float(np.exp2(-missing).mean()), "right": right}
+    """Bits missing to tell the recalled ones, the probability of all of them, and the share rightly guessed.
+
+    right: by the likelier value, after the bits before it; freely: where it says them itself, by chance, one by one.
+    """
+    missing, bits = model.bits(strings)[:, -width:].sum(1), strings[:, -width:]
+    right = float((model.foretold(strings)[:, -width:, :2].argmax(2) == bits).mean())
+    freely = np.take_along_axis(model.told_freely(strings, width)[:, -width:], bits[:, :, None], axis=2).mean()
+    said = {"missing": float(missing.mean()), "whole": float(np.exp2(-missing).mean())}
+    return {**said, "right": right, "freely": float(freely)}
 
 
 def order(settings: Settings, length: int, seed: int) -> dict[str, Any]:
@@ -187,9 +196,11 @@ def claims(results: Results) -> dict[str, list[float]]:
     by_hand, recalls = results["hand"], _rows(results, "recall")
     widest, most = max(recalls), max(int(name) for name in next(iter(recalls.values()))[0] if name != "lstm")
     found = {
-        "bound": [float(share <= states / 2**width) for states, width, share in _shares(recalls)],
-        "hand_right": [by_hand["right"]],
-        "hand_whole": [by_hand["whole"]],
+        "bound": [float(own["whole"] <= states / 2**width) for states, width, own in _learned(recalls)],
+        "free_bound": [
+            float(width * told_of(own["freely"]) <= np.log2(states)) for states, width, own in _learned(recalls)
+        ],
+        **{f"hand_{what}": [by_hand[what]] for what in ("whole", "missing", "right", "freely", "majority")},
         "recall_hmm_missing": [row[str(most)]["missing"] for row in recalls[widest]],
         "recall_hmm_right": [row[str(most)]["right"] for row in recalls[widest]],
         "recall_lstm_missing": [row["lstm"]["missing"] for row in recalls[widest]],
@@ -201,10 +212,22 @@ def claims(results: Results) -> dict[str, list[float]]:
         for way in rows[0]:
             found[f"order_{way}_{place}"] = [row[way] for row in rows]
         found[f"order_lstm_{place}"] = results[f"online {length}"]["lstm"]
+    found |= timing_claims(_rows(results, "timing"))
     sources = [row for part, row in results.items() if part.startswith("markov")]
     for way in ("hmm", "hmm_blind", "pairs", "lstm"):
         found[f"markov_{way}"] = [row[way] for row in sources]
     found["markov_hmm_wins"] = [float(row["hmm"] <= row["lstm"]) for row in sources]
+    return found
+
+
+def timing_claims(timings: dict[int, list[dict[str, Any]]]) -> dict[str, list[float]]:
+    """Of the longest period: periods foretold to the step, and bits missing a spike; of all, the bound."""
+    longest = timings[max(timings)]
+    models = [own for rows in timings.values() for row in rows for own in row.values() if "least" in own]
+    found = {"timing_bound": [float(own["variance"] >= own["least"] - 1e-9) for own in models]}
+    for way in longest[0]:
+        for what in ("exact", "missing"):
+            found[f"timing_{way}_{what}"] = [row[way][what] for row in longest]
     return found
 
 
@@ -217,10 +240,16 @@ def _rows(results: Results, name: str) -> dict[int, list[dict[str, Any]]]:
     return found
 
 
-def _shares(recalls: dict[int, list[dict[str, Any]]]) -> list[tuple[int, int, float]]:
-    """States, bits and the mean probability of all bits, of each HMM."""
+def told_of(right: float) -> float:
+    """The least that must be known of a bit to get it right so often, in bits (Shannon 1959): 1 - H(right)."""
+    sides = [side for side in (right, 1 - right) if side > 0]
+    return 1 + sum(side * float(np.log2(side)) for side in sides) if right > 0.5 else 0.0
+
+
+def _learned(recalls: dict[int, list[dict[str, Any]]]) -> list[tuple[int, int, dict[str, float]]]:
+    """States, bits and what came of it, of each HMM that learned."""
     return [
-        (int(name), width, own["whole"])
+        (int(name), width, own)
         for width, rows in recalls.items()
         for row in rows
         for name, own in row.items()
@@ -229,9 +258,10 @@ def _shares(recalls: dict[int, list[dict[str, Any]]]) -> list[tuple[int, int, fl
 
 
 def draw(results: Results, path: Path) -> None:
-    """The figure: bits that are missing by bits to be stored, and the share of orders told by length."""
+    """The figures: bits that are missing by bits to be stored, and the share of orders told by length; and timing."""
     from matplotlib.figure import Figure
 
+    draw_timing(_rows(results, "timing"), path.with_name("timing.png"))
     figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     recalls = sorted(_rows(results, "recall").items())
@@ -254,7 +284,29 @@ def draw(results: Results, path: Path) -> None:
     right.set(xlabel="length of the strings", ylim=(0, 1.05))
     right.set_title("Temporal order: share told rightly", loc="left", fontsize=10, fontweight="bold")
     for panel in (left, right):
-        panel.legend(frameon=False, fontsize=8)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(color="#d0d7de", linewidth=0.6)
+        _neat(panel)
     figure.savefig(path, dpi=130, metadata={"Software": None})
+
+
+def draw_timing(timings: dict[int, list[dict[str, Any]]], path: Path) -> None:
+    """The figure of timing: bits missing a spike, by its period."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2, 3.2), layout="constrained")
+    panel = figure.subplots()
+    ways = {"few": ("#9ecae1", "HMM, half as many states"), "enough": ("#08519c", "HMM, as many states"),
+            "hand": ("#57606a", "the same by hand"), "lstm": ("#d55e00", "LSTM")}  # fmt: skip
+    for way, (color, label) in ways.items():
+        means = {period: fmean(row[way]["missing"] for row in rows) for period, rows in sorted(timings.items())}
+        panel.plot(list(means), list(means.values()), "-o", color=color, markersize=4, label=label)
+    panel.set(xlabel="steps from spike to spike", xticks=sorted(timings))
+    panel.set_title("Bits missing a spike", loc="left", fontsize=10, fontweight="bold")
+    _neat(panel)
+    figure.savefig(path, dpi=130, metadata={"Software": None})
+
+
+def _neat(panel: Any) -> None:
+    """A legend, and as few lines as will do."""
+    panel.legend(frameon=False, fontsize=8)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(color="#d0d7de", linewidth=0.6)

@@ -33,6 +33,12 @@ def test_each_paper_has_all_its_files(key: str) -> None:
     assert all(claim["runs"] for claim in claims.expected(key)["claims"].values())
 
 
+def test_all_papers_end_within_five_hours_on_two_cores() -> None:
+    minutes = sum(claims.expected(key)["minutes"] for key in keys())
+    assert 0 < minutes < 5 * 60, "on one core, so that two have time to spare"
+    assert f"All {len(keys())} together take {minutes:.0f} minutes on one core" in page.page()
+
+
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[Experiment, list[int]]]:
     """A paper with two parts and one claim, in a folder of its own; its second list says which parts ran."""
