@@ -19,7 +19,7 @@ PROBE = """<script>addEventListener("load", () => setTimeout(() => {
   document.body.append(Object.assign(document.createElement("pre"), {id: "probe", textContent: JSON.stringify({
     wide: root.scrollWidth - root.clientWidth,
     plots: plots.length,
-    drawn: plots.filter((plot) => plot.querySelector("svg.main-svg .plot, svg.main-svg .xy")).length,
+    drawn: plots.filter((plot) => plot.querySelector("svg.main-svg .subplot, svg.main-svg .xy")).length,
     page: getComputedStyle(document.body).backgroundColor,
     ink: plots[0].querySelector(".xtick text").style.fill,
     line: plots[0].querySelector("path.js-line").style.stroke,
