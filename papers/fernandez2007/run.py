@@ -170,7 +170,7 @@ def claims(results: Results) -> dict[str, list[float]]:
     found = {
         "accuracy": [row["accuracy"] for row in own],
         "recall": [row["recall"] for row in own],
-        "precision": [row["precision"] for row in own],
+        "precision": [float(np.nan_to_num(row["precision"])) for row in own],
         "merit": [row["figure_of_merit"] for row in own],
         "phones": [row["accuracy"] for row in searched],
         "phones_merit": [row["figure_of_merit"] for row in searched],
