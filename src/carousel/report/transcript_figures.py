@@ -151,7 +151,7 @@ def _ink(reading: Reading, layout: dict[str, Any]) -> list[Trace]:
     layout["xaxis2"] = axis(anchor="y", showticklabels=False, ticks="", showgrid=False, matches=None)
     layout["annotations"].append(row_title("the ink, and where each symbol was read", 1.0))
     traces = [
-        {**curve(own.x, own.y, "ink", "@truth", width=1.6), "xaxis": "x2", "yaxis": "y", "hoverinfo": "skip"}
+        {**curve(list(own.x), own.y, "ink", "@truth", width=1.6), "xaxis": "x2", "yaxis": "y", "hoverinfo": "skip"}
         for own in reading.strokes
     ]
     points = [(x, y) for own in reading.strokes for x, y in zip(own.x, own.y, strict=True)]

@@ -113,7 +113,10 @@ def _reading(read: Read, place: int, role: Any) -> Reading:
     one = read.test.sequences.take([place])
     log_probs = estimator.log_probabilities(one)[0]
     frontend = estimator._frontend()
-    steps = tuple(EditStep(own.kind, _text(own.truth), _text(own.prediction)) for own in read.steps[place])
+    steps = tuple(
+        EditStep(own.kind, _text(own.truth), _text(own.prediction))  # pyright: ignore[reportArgumentType]
+        for own in read.steps[place]
+    )
     step = getattr(frontend, "hop", None) or 1.0
     start = frontend.seconds(0) if isinstance(frontend, SpeechFrontend) else step / 2
     end = start + (DRAWN_FRAMES - 0.5) * step
