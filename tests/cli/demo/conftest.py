@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from carousel.tasks import Transcriber
 def learned(strings: int, epochs: int, hidden: int) -> Transcriber:
     """A reader of one or two digits."""
     inks, texts = digit_strings("training", strings, np.random.default_rng(0), longest=2)
-    quick = {"max_epochs": epochs, "hidden_size": hidden, "batch_size": 16, "validation_fraction": 0}
+    quick: dict[str, Any] = {"max_epochs": epochs, "hidden_size": hidden, "batch_size": 16, "validation_fraction": 0}
     return Transcriber(frontend=InkFrontend(**FRONTEND), random_state=0, **quick).fit(inks, texts)
 
 

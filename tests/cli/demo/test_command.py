@@ -61,7 +61,7 @@ def test_a_port_that_is_taken(call: Call, hasty: Path) -> None:
 def test_runs_that_read_something_else(call: Call, here: Path) -> None:
     rng = np.random.default_rng(0)
     X: list[Any] = [rng.normal(size=(9, 2)) for _ in range(8)]
-    quick = {"hidden_size": 2, "max_epochs": 1}
+    quick: dict[str, Any] = {"hidden_size": 2, "max_epochs": 1}
     Transcriber(**quick).fit(X, ["a"] * 8).save(here / "features")
     SequenceClassifier(**quick).fit(X, ["a", "b"] * 4).save(here / "classes")
     for run, sentence in (

@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     from carousel.tasks import Transcriber
 
 STRINGS, SEED = 6000, 0
-FRONTEND = {
+FRONTEND: dict[str, Any] = {
     "groups": ("offset", "height", "direction", "curvature"), "size": "box", "spacing": 0.2, "lifts": False
 }  # fmt: skip
-LEARNING = {"hidden_size": 48, "max_epochs": 8, "batch_size": 32, "buckets": 8, "validation_fraction": 0}
+LEARNING: dict[str, Any] = {
+    "hidden_size": 48,
+    "max_epochs": 8,
+    "batch_size": 32,
+    "buckets": 8,
+    "validation_fraction": 0,
+}
 
 
 def digit_reader(strings: int = STRINGS) -> "Transcriber":
