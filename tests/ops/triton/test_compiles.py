@@ -124,7 +124,8 @@ def test_nothing_is_compiled_anew_for_other_numbers_of_steps_and_sequences() -> 
         loop = Loop(cell, problem.operands(cell), 1)
         sizes.append(loop.call(kept(loop, training=False)).size)
     assert sizes[0] == sizes[1] == sizes[2]
-    for kernel in (whole.forwards, whole.backwards):
+    kernels: list[Any] = [whole.forwards, whole.backwards]
+    for kernel in kernels:
         assert [each.name for each in kernel.params if each.do_not_specialize] == ["time", "batch"]
 
 
