@@ -212,21 +212,21 @@ def seen(total, gate, pre, old, flow, at, call):
 
 
 @triton.jit
-def undone(made, d_h, d_state, sent_i, sent_f, sent_o, flow, at, call):
+def undone(made, d_h, d_state, sent, flow, at, call):
     """The gradients of what recurred into the gates i f z o, and of the cell state before the step.
 
-    Given are those of o h(c), of the cell state after it and of the gates sent on.
+    Given are those of o h(c), of the cell state after it and of the gates i f o that were sent on.
     """
     d_c, passed = through_zoneout(d_state, CELL, flow, at, call)
-    pre_o = pre_activation(call.row.output, d_h * made.s, sent_o, made.o, flow, at, call)
+    pre_o = pre_activation(call.row.output, d_h * made.s, sent[2], made.o, flow, at, call)
     d_c = of_cell(d_h, d_c, pre_o, made, flow, at, call)
     d_i, d_f, d_z = d_c * entering(made.z, at, call), d_c * made.old, entering(d_c * made.i, at, call)
     if call.row.forget.kind == COMPLEMENT:
         d_i -= d_f
     if call.row.input.kind == COMPLEMENT:
         d_f -= d_i
-    pre_i = pre_activation(call.row.input, d_i, sent_i, made.i, flow, at, call)
-    pre_f = pre_activation(call.row.forget, d_f, sent_f, made.f, flow, at, call)
+    pre_i = pre_activation(call.row.input, d_i, sent[0], made.i, flow, at, call)
+    pre_f = pre_activation(call.row.forget, d_f, sent[1], made.f, flow, at, call)
     pre_z = pre_activation(call.row.candidate, d_z, nothing(call), made.z, flow, at, call)
     d_old = seen(d_c * made.f, call.row.output, pre_o, made.old, flow, at, call)
     d_old = seen(d_old, call.row.input, pre_i, made.old, flow, at, call)
@@ -275,7 +275,7 @@ def retreat(t, later, call, flow, raw, LAST: tl.constexpr):
     leave(call.row.forget, sent_f, flow, at, call)
     leave(call.row.output, sent_o, flow, at, call)
     d_state = of_state(CELL, moved(at, later, at.k, at.here), flow, LAST, call)
-    _, _, _, _, d_old = undone(made, d_h, d_state, sent_i, sent_f, sent_o, flow, at, call)
+    _, _, _, _, d_old = undone(made, d_h, d_state, (sent_i, sent_f, sent_o), flow, at, call)
     tl.store(flow.carried.cell + index(at, call.size.hidden), d_old, at.here)
 
 

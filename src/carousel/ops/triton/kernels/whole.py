@@ -90,24 +90,24 @@ def recurring(h, c, held, at, out, call):
 
 
 @triton.jit
-def of_product(source: tl.constexpr, i, f, z, o, held, flow, at, call):
-    """The gradient that reaches a part of the state through the products with R."""
-    total = product_back(nothing(call), source, call.row.input, i, held[0], call)
-    total = product_back(total, source, call.row.forget, f, held[1], call)
-    total = product_back(total, source, call.row.candidate, z, held[2], call)
-    total = product_back(total, source, call.row.output, o, held[3], call)
+def of_product(source: tl.constexpr, given, held, flow, at, call):
+    """The gradient that reaches a part of the state through the products with R, from the gates i f z o."""
+    total = product_back(nothing(call), source, call.row.input, given[0], held[0], call)
+    total = product_back(total, source, call.row.forget, given[1], held[1], call)
+    total = product_back(total, source, call.row.candidate, given[2], held[2], call)
+    total = product_back(total, source, call.row.output, given[3], held[3], call)
     return of_read(total, source, flow, at, call)
 
 
 @triton.jit
-def left(sender, value, i, f, o, held, flow, at, call):
-    """The gradient of a gate's activation before the step: what passed it by, and what the gates give back."""
+def left(sender, value, given, held, flow, at, call):
+    """The gradient of a gate's activation before the step: what passed it by, and what the gates i f o give back."""
     if call.row.full and sender.kind == LEARNED:
         there = sent_at(sender, at.t, at, call)
-        given = given_back(sender, i, f, o, held, call)
+        total = given_back(sender, given[0], given[1], given[2], held, call)
         written = moved(there, at.t, there.k, owner(sender, at, call))
-        given = put_aside(given, flow.fresh.gates, index(there, call.size.sent), written, call)
-        return tl.where(at.lives[:, None], 0.0, value) + given
+        total = put_aside(total, flow.fresh.gates, index(there, call.size.sent), written, call)
+        return tl.where(at.lives[:, None], 0.0, value) + total
     else:
         return value
 
@@ -176,15 +176,15 @@ def backwards_through(call, flow, raw):
             tl.store(flow.projected + in_time(out, call.size.output, call), given, out.here)
             given = tl.where(inside(at), multiply(nothing(call), given, P, call), 0.0)
             show(made, raw, at, call)
-        i, f, z, o, d_c = undone(made, given, d_c, d_i, d_f, d_o, flow, at, call)
+        i, f, z, o, d_c = undone(made, given, d_c, (d_i, d_f, d_o), flow, at, call)
         if call.row.reads_hidden:
-            d_h += of_product(HIDDEN, i, f, z, o, held, flow, out, call)
+            d_h += of_product(HIDDEN, (i, f, z, o), held, flow, out, call)
         if call.row.reads_cell:
-            d_c += of_product(CELL, i, f, z, o, held, flow, at, call)
+            d_c += of_product(CELL, (i, f, z, o), held, flow, at, call)
         if call.row.full:
-            d_i = left(call.row.input, d_i, i, f, o, held_i, flow, at, call)
-            d_f = left(call.row.forget, d_f, i, f, o, held_f, flow, at, call)
-            d_o = left(call.row.output, d_o, i, f, o, held_o, flow, at, call)
+            d_i = left(call.row.input, d_i, (i, f, o), held_i, flow, at, call)
+            d_f = left(call.row.forget, d_f, (i, f, o), held_f, flow, at, call)
+            d_o = left(call.row.output, d_o, (i, f, o), held_o, flow, at, call)
     tl.store(flow.carried.hidden + index(out, call.size.output), d_h, out.here)
     tl.store(flow.carried.cell + index(at, call.size.hidden), d_c, at.here)
     write_sent(call.row.input, d_i, flow.carried, at, call)
