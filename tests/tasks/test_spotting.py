@@ -231,12 +231,25 @@ def test_keywords_in_texts() -> None:
         ({"keywords": "go"}, ["go", "go"], "keywords is 'go'; it takes a list or a tuple or None"),
         ({}, "go", "y is one text"),
         ({"method": "dekf"}, ["go", "go"], "aligned"),
+        ({"head": "transducer"}, ["go", "go"], "head is 'transducer'"),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any], y: Any, sentence: str) -> None:
     X = [np.zeros((9, 4))] * 2
     with pytest.raises((ValueError, TypeError), match=sentence):
         KeywordSpotter(**{**SMALL, **options}).fit(X, y)
+
+
+def test_a_stream_needs_a_decoder_that_goes_from_frame_to_frame() -> None:
+    X, texts = talk(12)
+    model = KeywordSpotter(keywords=["go", "stop"], bidirectional=False, **SMALL).fit(X, texts)
+    with pytest.raises(ValueError, match="threshold.*best_path"):
+        model.stream()
+    model.set_params(decoder="best_path")
+    stream = model.stream()
+    for frame in X[0]:
+        stream.push(frame[None])
+    assert stream.finish().text == model.predict(X[:1])[0]
 
 
 def test_before_it_is_fitted() -> None:

@@ -23,6 +23,7 @@ from carousel.metrics import (
 )
 from carousel.tasks.parameters import parameter
 from carousel.tasks.spelling import Text, normalized, symbols_of
+from carousel.tasks.streaming import TranscriptionStream
 from carousel.tasks.supervised import check_length
 from carousel.tasks.transcription import DECODERS, Transcriber
 from carousel.tasks.transcripts import transcription
@@ -65,6 +66,9 @@ class KeywordSpotter(Transcriber):
         "how outputs become the text of keywords: each that is above the threshold, or the likeliest row of keywords",
         choices=("threshold", *DECODERS),
     )
+    head: str = parameter(
+        "ctc", "what makes labels of the LSTM's outputs; keywords need probabilities of each frame", choices=("ctc",)
+    )
 
     def spot(self, X: Any, threshold: float | None = None) -> list[list[Detection]]:
         """The keywords heard in each recording, in the order of their beginnings.
@@ -75,6 +79,12 @@ class KeywordSpotter(Transcriber):
         return spot_keywords(
             self, X, self.alphabet_.symbols, threshold=self.threshold if threshold is None else threshold
         )
+
+    def stream(self, speaker: str | None = None) -> TranscriptionStream:
+        """A reader of one recording that comes piece by piece, for decoders other than "threshold"."""
+        if self.decoder == "threshold":
+            raise ValueError("decoder='threshold' looks at a whole recording; use set_params(decoder='best_path')")
+        return super().stream(speaker)
 
     def score(self, X: Any, y: Any) -> float:
         """The accuracy of `compare`: 1 is perfect, and it can be negative."""
