@@ -1,5 +1,7 @@
 """Best path decoding, and keywords in what is read."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -47,7 +49,7 @@ def test_a_keyword_of_one_label_is_where_its_output_rises() -> None:
     assert [(each.symbol, each.start, each.end) for each in found] == [("ja", 1, 3), ("nein", 4, 5)]
     assert [each.confidence for each in found] == [pytest.approx(0.8), pytest.approx(0.6)]
     (surer,) = KeywordSearch(words, ["ja", "nein"], threshold=0.7)(frames)
-    assert [(each.symbol, each.start, each.end) for each in surer] == [("ja", 2, 3)]
+    assert [(each.symbol, each.start, each.end) for each in surer] == [("ja", 1, 3)]
 
 
 def test_a_keyword_of_several_labels_is_a_row_of_spikes() -> None:
@@ -56,6 +58,23 @@ def test_a_keyword_of_several_labels_is_a_row_of_spikes() -> None:
     assert [(each.start, each.end) for each in found] == [(2, 4), (8, 11)]
     (near,) = KeywordSearch(ABC, ["ab"], gap=1)(spoken("a..b.a.b", ABC))
     assert [(each.start, each.end) for each in near] == [(5, 8)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_lower_threshold_finds_the_same_and_more(seed: int) -> None:
+    """Outputs that rise slowly, so that those of neighbouring symbols run into each other."""
+    slow = np.random.default_rng(seed).normal(size=(124, 4)).cumsum(0)
+    scores = 0.6 * (slow[25:] - slow[:-25])
+    frames = scores - np.log(np.exp(scores).sum(1, keepdims=True))
+    found = [
+        {
+            (each.symbol, each.start, each.end, each.confidence)
+            for each in KeywordSearch(ABC, ["ab", "ca", "b"], at)(frames)[0]
+        }
+        for at in (0.9, 0.5, 0.2, 0.05)
+    ]
+    assert all(more >= fewer for fewer, more in pairwise(found))
+    assert len(found[0]) < len(found[-1])
 
 
 def test_the_surest_of_what_overlaps() -> None:

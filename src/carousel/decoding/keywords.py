@@ -10,18 +10,20 @@ import numpy as np
 from carousel.decoding.hypothesis import DecodingError, Reals, Symbols, Written, sequences
 from carousel.decoding.prefix import spell
 
+SURE = 0.5
+"""A spike above this is never passed over between two symbols of a keyword."""
+
 
 @dataclass(frozen=True, eq=False)
 class KeywordSearch:
     """Where keywords are spoken: places where the network reads their symbols, one after the other, with nothing
     between.
 
-    As in Fernández, Graves & Schmidhuber 2007 nothing else is modelled, neither other words nor silence. A network of
-    one
-    label a keyword, as theirs, says a keyword wherever its output rises above the threshold. Of a network of phonemes
-    or
-    letters, a keyword is a row of such spikes with no surer one than one half between them. A finding is as sure as the
-    least sure of its symbols' peaks; for one symbol that is the output's peak itself.
+    As in Fernández, Graves & Schmidhuber 2007 nothing else is modelled, neither other words nor silence. A spike is a
+    peak of an output that stands out by half of its height, with the frames around it above that half. A network of one
+    label a keyword, as theirs, says a keyword wherever a spike reaches the threshold. Of a network of phonemes or
+    letters, a keyword is a row of such spikes, one peak after the other with no surer one than one half between them. A
+    finding is as sure as the least sure of its spikes. A lower threshold finds the same and more.
 
     Args:
         alphabet: what the network's outputs mean.
@@ -57,57 +59,93 @@ class KeywordSearch:
 
     def _spot(self, frames: Reals) -> list[Written]:
         probabilities = np.exp(frames)
-        spikes = _spikes(probabilities, self.alphabet.blank, self.threshold)
+        spikes = _spikes(probabilities, self.alphabet.blank, min(self.threshold, SURE))
         found = []
         for word, labels in zip(self.keywords, self.spellings, strict=True):
             found += _readings(word, labels, spikes, self.gap)
-        return sorted(found, key=lambda each: (each.start, each.end))
+        heard = [each for each in found if each.confidence >= self.threshold]
+        return sorted(heard, key=lambda each: (each.start, each.end))
 
 
 @dataclass(frozen=True)
 class _Spike:
-    """A run of frames in which one output stays above the threshold."""
+    """A peak of one output that stands out by half of its height, and the frames around it above that half."""
 
     label: int
+    at: int
     start: int
     end: int
     peak: float
 
 
+@dataclass(frozen=True)
+class _Way:
+    """A keyword, or its beginning, as spikes spell it; `at` is the last one's peak."""
+
+    at: int
+    start: int
+    end: int
+    confidence: float
+
+
 def _spikes(probabilities: Reals, blank: int, threshold: float) -> list[_Spike]:
-    """All such runs but the blank's, by their first frames."""
-    found = []
-    for label in range(probabilities.shape[1]):
-        if label == blank or not len(probabilities):
-            continue
-        above = np.concatenate([[False], probabilities[:, label] >= threshold, [False]])
-        edges = np.flatnonzero(above[1:] != above[:-1])
-        for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            found.append(_Spike(label, start, end, float(probabilities[start:end, label].max())))
-    return sorted(found, key=lambda spike: spike.start)
+    """All spikes as high as the threshold but the blank's, by their peaks.
+
+    Which frames are a spike does not hang on the threshold, so that a lower one finds the same and others.
+    """
+    labels = [label for label in range(probabilities.shape[1]) if label != blank]
+    found = [
+        _Spike(label, at, *_around(probabilities[:, label], at), float(probabilities[at, label]))
+        for label in labels
+        if len(probabilities) and probabilities[:, label].max() >= threshold
+        for at in _peaks(probabilities[:, label].tolist())
+        if probabilities[at, label] >= threshold
+    ]
+    return sorted(found, key=lambda spike: spike.at)
+
+
+def _peaks(values: Sequence[float]) -> list[int]:
+    """Where values are highest between two falls to under half of that height."""
+    found, top, low, rising = [], 0, 0.0, True
+    for at, value in enumerate(values):
+        if rising and value > values[top]:
+            top = at
+        elif rising and value < values[top] / 2:
+            found.append(top)
+            low, rising = value, False
+        elif not rising and value > 2 * low:
+            top, rising = at, True
+        low = min(low, value)
+    return [*found, top] if rising else found
+
+
+def _around(values: Reals, at: int) -> tuple[int, int]:
+    """The frames about a peak in which values are at least half of it: the first, and the one after the last."""
+    under = np.flatnonzero(values < values[at] / 2)
+    cut = int(np.searchsorted(under, at))
+    return int(under[cut - 1]) + 1 if cut else 0, int(under[cut]) if cut < len(under) else len(values)
 
 
 def _readings(word: str, labels: Sequence[int], spikes: Sequence[_Spike], gap: int) -> list[Written]:
     """All places where spikes spell the word; of those that overlap the surest."""
-    ways = [Written(word, spike.start, spike.end, spike.peak) for spike in spikes if spike.label == labels[0]]
+    ways = [_Way(spike.at, spike.start, spike.end, spike.peak) for spike in spikes if spike.label == labels[0]]
     for label in labels[1:]:
         longer = []
         for spike in (each for each in spikes if each.label == label):
             before = [way for way in ways if _follows(way, spike, spikes, gap)]
             if before:
-                best = max(before, key=lambda way: (way.confidence, way.start))
-                longer.append(Written(word, best.start, spike.end, min(best.confidence, spike.peak)))
+                best = max(before, key=lambda way: (way.confidence, way.at))
+                longer.append(_Way(spike.at, best.start, spike.end, min(best.confidence, spike.peak)))
         ways = longer
-    kept: list[Written] = []
+    kept: list[_Way] = []
     for way in sorted(ways, key=lambda each: -each.confidence):
         if all(way.end <= other.start or other.end <= way.start for other in kept):
             kept.append(way)
-    return kept
+    return [Written(word, way.start, way.end, way.confidence) for way in kept]
 
 
-def _follows(way: Written, spike: _Spike, spikes: Sequence[_Spike], gap: int) -> bool:
+def _follows(way: _Way, spike: _Spike, spikes: Sequence[_Spike], gap: int) -> bool:
     """Whether a spike may go on with a keyword that has been read so far."""
-    if not 0 <= spike.start - way.end <= gap:
+    if spike.at <= way.at or spike.start - way.end > gap:
         return False
-    between = (each for each in spikes if way.end <= each.start and each.end <= spike.start)
-    return all(each.peak <= 0.5 for each in between)
+    return all(each.peak <= SURE for each in spikes if way.at < each.at < spike.at)
