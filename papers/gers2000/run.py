@@ -178,7 +178,7 @@ def draw(results: Results, path: Path) -> None:
         panel.plot([PAPER[name] / 100] * 2, [-place - 0.42, -place + 0.42], color="#d55e00", linewidth=2)
     panel.set_yticks([-place for place in range(len(rows))], [ROWS[name] for name in ROWS if name in rows])
     panel.set_xlim(0, 1)
-    panel.set_xlabel("share of nets: perfect (dark), good (light); a line where the paper has the perfect ones")
+    panel.set_xlabel("share of nets: perfect (dark), good (light); lines: the paper's perfect ones", fontsize=8)
     panel.set_title("Streams without end", loc="left", fontsize=10, fontweight="bold")
     panel.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130, metadata={"Software": None})

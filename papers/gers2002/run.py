@@ -100,11 +100,23 @@ def claims(results: Results) -> dict[str, list[float]]:
     return found
 
 
+LOOKS = {
+    "peephole": ("with peepholes", "#0072b2"),
+    "plain": ("without peepholes", "#d55e00"),
+    "unforgetting": ("without a forget gate", "#57606a"),
+}
+TITLES = {
+    "spikes10": "a spike every 10 steps", "recalled10": "the same, paper's rates and biases",
+    "open10": "the same, paper's biases", "spikes30": "a spike every 30 steps", "cosine10": "cosine, period 10",
+    "opencosine10": "the same, paper's biases", "triangle10": "triangle, period 10",
+    "rectangle10": "rectangle, period 10", "cosine25": "cosine, period 25", "delays10": "delays of 10 and 11 steps",
+}  # fmt: skip
+
+
 def draw(results: Results, path: Path) -> None:
     """The figure: after how many steps of training each net has solved a task; crosses for those that never have."""
     from matplotlib.figure import Figure
 
-    colors = {"peephole": "#0072b2", "plain": "#d55e00", "unforgetting": "#57606a"}
     tasks = list(dict.fromkeys(part.split()[0] for part in results))
     figure = Figure(figsize=(7.2, 0.9 + 0.42 * len(tasks)), layout="constrained")
     panel = figure.subplots()
@@ -113,11 +125,11 @@ def draw(results: Results, path: Path) -> None:
         row = -tasks.index(task) - 0.25 * (list(CELLS).index(cell) - 1)
         for solved, marker in ((True, "o"), (False, "x")):
             steps = [net["steps"] for net in result["nets"] if net["perfect"] == solved]
-            panel.plot(steps, [row] * len(steps), marker, color=colors[cell], markersize=5, alpha=0.7)
-    for cell, color in colors.items():
-        panel.plot([], [], "o", color=color, label=cell)
+            panel.plot(steps, [row] * len(steps), marker, color=LOOKS[cell][1], markersize=5, alpha=0.7)
+    for label, color in LOOKS.values():
+        panel.plot([], [], "o", color=color, label=label)
     panel.set_xscale("log")
-    panel.set_yticks([-place for place in range(len(tasks))], tasks)
+    panel.set_yticks([-place for place in range(len(tasks))], [TITLES.get(task, task) for task in tasks])
     panel.set_xlabel("steps of training until a net has solved it; x where it never has")
     panel.set_title("Precise timing with one cell", loc="left", fontsize=10, fontweight="bold")
     panel.legend(frameon=False, fontsize=8)

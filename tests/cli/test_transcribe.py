@@ -49,7 +49,7 @@ def test_a_manifest_is_learned_and_measured(run: Path, call: Call, manifest: Pat
     assert set(scores) == {"LSTM", "commonest text", "text of like length"}
     assert report["results"]["metric"] == "cer" and report["results"]["lower_is_better"]
     assert set(scores["LSTM"]) == {"cer", "wer", "exact"}
-    assert any(note.startswith("cer on the test part: ") for note in report["data"]["notes"])
+    assert [rate["name"] for rate in report["transcription"]["rates"]] == ["symbols (cer)", "words (wer)"]
     assert [part["series"] for part in report["data"]["parts"]] == [16, 4]
     assert load(run).alphabet_.symbols == (" ", "a", "b")
     again = json.loads(call("evaluate", run, manifest, "--json").stdout)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carousel.decoding import DecodingError, NGram
+from carousel.data import Alphabet
+from carousel.decoding import DecodingError, NGram, PrefixBeam
 from carousel.decoding.automaton import Automaton
 from carousel.decoding.kneser_ney import NEVER
 from tests.decoding.oracle import SENTENCES, model, needs_extension, word_model
@@ -147,7 +148,25 @@ def test_the_automaton_costs_what_the_model_does(language: NGram) -> None:
             context.append(word)
 
 
+def test_a_space_among_symbols_has_a_name(tmp_path: Path) -> None:
+    """Letters with spaces between words: in a file a space would divide the entry."""
+    NGram.estimate([list("ab ba"), list("ab b")], 2).write(tmp_path / "letters.arpa")
+    letters = NGram.read(tmp_path / "letters.arpa")
+    assert "<space>" in letters.words and " " not in letters.words
+    space = letters.log_probability(" ", ["b"])
+    assert space == letters.log_probability("<space>", ["b"]) > letters.log_probability("x", ["b"])
+    assert Automaton(letters).number(" ") == letters.words.index("<space>")
+
+
 @needs_extension
+@pytest.mark.parametrize("spaces", ["a a", "aa"])
+def test_a_search_hears_of_spaces(spaces: str) -> None:
+    alphabet = Alphabet(("a", " "))
+    frames = np.log(np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.0, 1.0, 0.0]]) + 1e-9)
+    heard = PrefixBeam(alphabet, language_model=NGram.estimate([list(spaces)] * 3, 2), weight=2.0)(frames)
+    assert heard[0].text == spaces
+
+
 def test_without_an_unknown_word_what_is_not_known_never_comes() -> None:
     language = NGram(({("a",): (-1.0, 0.0)},))
     assert language.log_probability("b") == NEVER

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from carousel.decoding import extension
-from carousel.decoding.kneser_ney import BEGIN, END, NEVER, UNKNOWN
+from carousel.decoding.kneser_ney import BEGIN, END, NEVER, UNKNOWN, in_model
 from carousel.decoding.ngram import NGram
 
 Words = tuple[str, ...]
@@ -25,7 +25,7 @@ class Automaton:
 
     def number(self, word: str) -> int:
         """The number of a word, of <unk> for those that are not known; -1 where there is none."""
-        return self.numbers.get(word, self.numbers.get(UNKNOWN, -1))
+        return self.numbers.get(in_model(word), self.numbers.get(UNKNOWN, -1))
 
     @property
     def begin(self) -> int:

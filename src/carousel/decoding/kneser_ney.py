@@ -9,7 +9,8 @@ from carousel.decoding.hypothesis import DecodingError
 
 Counts = dict[tuple[str, ...], int]
 
-BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
+BEGIN, END, UNKNOWN, SPACE = "<s>", "</s>", "<unk>", "<space>"
+"""A model's own words; the last stands for " ", which would tear a line of an ARPA file apart."""
 NEVER = -99 * LN10
 """The logarithm of what cannot be, as ARPA files write it: <s>, and an unknown word where there is no <unk>."""
 DISCOUNTS = (0.5, 1.0, 1.5)
@@ -36,16 +37,22 @@ def estimate(sentences: Iterable[Sequence[str]], order: int) -> Entries:
     return tuple(found)
 
 
+def in_model(word: str) -> str:
+    """How a model writes a word, or a symbol."""
+    return SPACE if word == " " else word
+
+
 def _counted(sentences: Iterable[Sequence[str]], order: int) -> list[Counts]:
     """How often each sequence of 1 to `order` words came."""
     counts: list[Counts] = [Counter() for _ in range(order)]
     for number, sentence in enumerate(sentences):
-        if strange := [word for word in sentence if word in (BEGIN, END, UNKNOWN) or word.split() != [word]]:
+        words = [in_model(word) for word in sentence]
+        if strange := [word for word in words if word in (BEGIN, END, UNKNOWN) or word.split() != [word]]:
             raise DecodingError(
                 f"sentence {number} holds {strange[0]!r}; words have no spaces, and {BEGIN}, {END}, {UNKNOWN} are the "
                 "model's own"
             )
-        line = (BEGIN, *sentence, END)
+        line = (BEGIN, *words, END)
         for size in range(1, order + 1):
             for at in range(len(line) - size + 1):
                 counts[size - 1][line[at : at + size]] += 1

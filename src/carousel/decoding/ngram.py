@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from carousel.decoding import arpa
-from carousel.decoding.kneser_ney import BEGIN, END, NEVER, UNKNOWN, estimate
+from carousel.decoding.kneser_ney import BEGIN, END, NEVER, UNKNOWN, estimate, in_model
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,9 @@ class NGram:
 
     @classmethod
     def estimate(cls, sentences: Iterable[Sequence[str]], order: int = 3) -> Self:
-        """Count words and smooth by interpolated, modified Kneser-Ney (Chen & Goodman 1998).
+        """Count words, or symbols, and smooth by interpolated, modified Kneser-Ney (Chen & Goodman 1998).
+
+        The symbol " " is written <space>, here and wherever a model is asked for it.
 
         Raises DecodingError if there are no sentences, a word is one of the model's own, or order is not positive.
         """
@@ -65,7 +67,8 @@ class NGram:
         return exp(-sum(map(self.sentence, listed)) / sum(len(words) + 1 for words in listed))
 
     def _known(self, word: str) -> str:
-        return word if (word,) in self.entries[0] else UNKNOWN
+        written = in_model(word)
+        return written if (written,) in self.entries[0] else UNKNOWN
 
     def _after(self, words: tuple[str, ...]) -> float:
         entry = self.entries[len(words) - 1].get(words)

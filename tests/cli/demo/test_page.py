@@ -121,7 +121,7 @@ def test_another_part_and_unit_of_the_memory(chromium: Browser, server: InkServe
             settled(visit)
             seen.append(pixels(visit, "strip"))
         assert len(set(seen)) == 4
-        visit.value("document.getElementById('strip').scrollIntoView()")
+        visit.value("document.getElementById('strip').scrollIntoView({behavior: 'instant', block: 'end'})")
         left, top, _, height = place(visit, "strip")
         visit.drag([(left + 20, top + 0.9 * height)])
         assert visit.value("document.getElementById('unit-name').textContent") == "29"

@@ -141,7 +141,10 @@ def test_bodies_without_end_are_refused(server: InkServer) -> None:
         status, _, _ = asked(server, "POST", "/read", None, Content_Length=length.encode().decode("latin-1"), **JSON)
         assert status == expected, length
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    connection.request("POST", "/read", iter([b"{", b"}"]), JSON)
+    connection.putrequest("POST", "/read")
+    for name, value in {**JSON, "Transfer-Encoding": "chunked"}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
     assert connection.getresponse().status == 411
     connection.close()
 

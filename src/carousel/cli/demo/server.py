@@ -97,6 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answered(self._reading)
 
     def _answered(self, answer: Any) -> None:
+        self.close_connection = True  # a connection that stays would be answered after the server's end
         self._unread = self._length()
         try:
             self._check_caller()

@@ -111,8 +111,8 @@ def _readings(read: Read) -> list[Reading]:
 def _reading(read: Read, place: int, role: Any) -> Reading:
     estimator, found = read.estimator, read.found[place]
     one = read.test.sequences.take([place])
-    log_probs = estimator.log_probabilities(one)[0]
-    frontend = estimator._frontend()
+    heard = None if estimator.head == "transducer" else estimator.log_probabilities(one)[0]
+    frames, frontend = int(one.lengths[0]), estimator._frontend()
     steps = tuple(
         EditStep(own.kind, _text(own.truth), _text(own.prediction))  # pyright: ignore[reportArgumentType]
         for own in read.steps[place]
@@ -130,11 +130,11 @@ def _reading(read: Read, place: int, role: Any) -> Reading:
         found.unit,  # pyright: ignore[reportArgumentType]
         start,
         step,
-        tuple(own for own in _true(read, place, log_probs) if own.start < end),
+        () if heard is None else tuple(own for own in _true(read, place, heard) if own.start < end),
         tuple(said),
-        tuple(_spikes(estimator, log_probs[:DRAWN_FRAMES])),
+        () if heard is None else tuple(_spikes(estimator, heard[:DRAWN_FRAMES])),
         **_drawn(read, place),
-        cut=f"The first {DRAWN_FRAMES} of {len(log_probs)} frames are drawn." if len(log_probs) > DRAWN_FRAMES else "",
+        cut=f"The first {DRAWN_FRAMES} of {frames} frames are drawn." if frames > DRAWN_FRAMES else "",
     )
 
 
