@@ -61,7 +61,7 @@ def draw(results: Results, path: Path) -> None:
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(part.split()[0] for part in results))
-    figure = Figure(figsize=(3.1 * len(names), 3.0), layout="constrained")
+    figure = Figure(figsize=(3.4 * len(names), 3.3), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for panel, name in zip(panels, names, strict=True):
         for arm, label in ARMS.items():
@@ -72,7 +72,8 @@ def draw(results: Results, path: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color="#d0d7de", linewidth=0.6)
     panels[0].set_ylabel("return")
-    panels[0].legend(fontsize=7, frameon=False)
+    lines, labels = panels[0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=2 * len(names), fontsize=7, frameon=False)
     figure.savefig(path, dpi=130, metadata={"Software": None})
 
 
