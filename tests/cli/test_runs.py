@@ -75,9 +75,11 @@ def test_a_second_ctrl_c_stops_at_once(call: Call, classes: Path, monkeypatch: p
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is begun without
     at_update(monkeypatch, 3, twice)
     assert call("fit", "classify", classes, *LONG).exit_code == 130
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_before_anything_was_learned_leaves_nothing(
