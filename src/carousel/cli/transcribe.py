@@ -74,10 +74,6 @@ def _check(files: list[Path], stream: bool, srt: Path | None) -> None:
 def _at_once(estimator: Any, files: list[Path], speaker: str | None) -> list[Any]:
     from carousel.cli.studies.manifest import acquainted, read_files
 
-    if speaker is not None and estimator.normalize != "speaker":
-        raise UsageError(
-            f"--speaker is for a model that scales features by speaker, not normalize={estimator.normalize!r}"
-        )
     own, sequences = acquainted(estimator, read_files(files, estimator, [speaker] * len(files)))
     return own.transcribe(sequences)
 
