@@ -56,7 +56,8 @@ def test_a_manifest_is_learned_and_measured(run: Path, call: Call, manifest: Pat
     assert [own["keyword"] for own in found["keywords"]] == ["go", "stop"]
     assert [point["threshold"] for point in found["points"]][:2] == [0.05, 0.1]
     example = found["examples"][0]
-    assert example["hop"] == 0.01 and [own["keyword"] for own in example["outputs"]] == ["go", "stop"]
+    assert (example["hop"], example["start"]) == (0.01, 0.0125)
+    assert [own["keyword"] for own in example["outputs"]] == ["go", "stop"]
     files = [manifest.parent / "wav" / f"{number}.wav" for number in range(20)]
     again = json.loads(call("evaluate", run, manifest, "--json").stdout)
     assert again["scores"]["LSTM"]["accuracy"] == fitted.score(files, [text.lower() for text in TEXTS])

@@ -230,5 +230,7 @@ def test_a_band_and_a_name_for_each_keyword_that_was_spotted() -> None:
     assert [own["text"] for own in drawn.figure["layout"]["annotations"]] == ["Montag", "Hamburg"]
     assert drawn.caption == "Said: Montag and Termin. Spotted: Montag and Hamburg."
     assert drawn.figure["data"][0]["x"][:2] == [0, 0.02]
+    late = keyword_example(replace(found.examples[1], start=0.01), 1, 0.5)
+    assert late.figure["data"][0]["x"][:2] == [0.01, 0.03]
     silent = keyword_example(replace(found.examples[1], truth=(), marks=()), 1, 0.5)
     assert silent.caption == "Said: no keyword. Spotted: nothing."

@@ -37,8 +37,7 @@ def example_series(data: DataSummary) -> Drawing | None:
         return None
     shown = data.example[:MAX_ROWS]
     left_out = len(data.example) - len(shown)
-    name = data.example_name or "the first series"
-    caption = f"{name[0].upper() + name[1:]}, {counted(len(shown[0].values), 'step')}" + (
+    caption = f"{data.example_name or 'The first series'}, {counted(len(shown[0].values), 'step')}" + (
         f"; {counted(left_out, 'further feature')} not drawn." if left_out else "."
     )
     return Drawing("data-example", "The first series", caption, rows(shown, data.example_time))

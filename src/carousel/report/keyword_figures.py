@@ -28,7 +28,9 @@ def threshold_tradeoff(found: KeywordFindings) -> Drawing | None:
         "marker": {"color": "rgba(0,0,0,0)", "size": 15, "line": {"color": "@ink", "width": 2}},
     }  # fmt: skip
     across = "false alarms a keyword and hour" if timed else "threshold"
-    drawn = figure([line, ring], 320, hovermode="closest", xaxis=axis(across), yaxis=axis("missed, %"))
+    drawn = figure(
+        [line, ring], 320, hovermode="closest", xaxis=axis(across, rangemode="tozero"), yaxis=axis("missed, %")
+    )
     caption = (
         f"Each dot is a threshold, from {number(points[0].threshold)} to {number(points[-1].threshold)}; the ring is "
         f"near the one in use, {number(found.threshold)}. Left and low is better."
@@ -41,7 +43,11 @@ def keyword_example(example: KeywordExample, index: int, threshold: float) -> Dr
     hop = example.hop or 1.0
     data = [
         curve(
-            [hop * k for k in range(len(own.values))], own.values, own.keyword, SERIES[place % len(SERIES)], width=1.6
+            [example.start + hop * k for k in range(len(own.values))],
+            own.values,
+            own.keyword,
+            SERIES[place % len(SERIES)],
+            width=1.6,
         )
         for place, own in enumerate(example.outputs)
     ]

@@ -46,13 +46,17 @@ class KeywordMark(Record):
 
 @dataclass(frozen=True)
 class KeywordExample(Record):
-    """A recording: which keywords it holds, the network's outputs, and what was spotted; `hop` is seconds a frame."""
+    """A recording: which keywords it holds, the network's outputs, and what was spotted.
+
+    `hop` is seconds a frame, `start` where the first one lies.
+    """
 
     name: str
     truth: Row[str]
     outputs: Row[KeywordOutput]
     marks: Row[KeywordMark]
     hop: Number = None
+    start: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carousel.cli.studies.manifest import Transcripts, read_signal
-from carousel.data import DataError, InkFrontend, SpeechFrontend
+from carousel.data import DataError, Frontend, InkFrontend, SpeechFrontend
 from carousel.data.audio import Recording, read_audio, resample
 from carousel.decoding import DecodingError, align
 from carousel.metrics import Edit, ErrorRate, edits
@@ -117,8 +117,7 @@ def _reading(read: Read, place: int, role: Any) -> Reading:
         EditStep(own.kind, _text(own.truth), _text(own.prediction))  # pyright: ignore[reportArgumentType]
         for own in read.steps[place]
     )
-    step = getattr(frontend, "hop", None) or 1.0
-    start = frontend.seconds(0) if isinstance(frontend, SpeechFrontend) else step / 2
+    step, start = frame_times(frontend)
     end = start + (DRAWN_FRAMES - 0.5) * step
     said = [own for own in _said(found, steps) if own.start < end]
     return Reading(
@@ -136,6 +135,12 @@ def _reading(read: Read, place: int, role: Any) -> Reading:
         **_drawn(read, place),
         cut=f"The first {DRAWN_FRAMES} of {frames} frames are drawn." if frames > DRAWN_FRAMES else "",
     )
+
+
+def frame_times(frontend: Frontend | None) -> tuple[float, float]:
+    """From one frame to the next, and where the first one lies: in seconds where frames have times, else in frames."""
+    step = getattr(frontend, "hop", None) or 1.0
+    return step, frontend.seconds(0) if isinstance(frontend, SpeechFrontend) else step / 2
 
 
 def _said(found: Transcription, steps: tuple[EditStep, ...]) -> list[Placed]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from carousel.cli.studies.manifest import ManifestColumns, Transcripts, named_files, read_files, read_transcripts
+from carousel.cli.studies.readings import frame_times
 from carousel.cli.studies.transcription import TranscriptionStudy
 from carousel.data import DataError
 from carousel.report import (
@@ -108,12 +109,14 @@ def _examples(spotter: KeywordSpotter, test: Transcripts) -> tuple[KeywordExampl
     chosen = test.take(sorted(order))
     heard, outputs = spotter.spot(chosen.sequences), spotter.log_probabilities(chosen.sequences)
     frontend = spotter._frontend()
-    hop = None if frontend is None else frontend.hop
+    hop, (_, start) = None if frontend is None else frontend.hop, frame_times(frontend)
     examples = []
     for place, (found, log_probs) in enumerate(zip(heard, outputs, strict=True)):
         marks = tuple(KeywordMark(own.keyword, own.start, own.end, own.confidence) for own in found)
         lines = _lines(spotter, log_probs[:DRAWN_FRAMES])
-        examples.append(KeywordExample(chosen.sequences.ids[place], tuple(chosen.texts[place]), lines, marks, hop))
+        examples.append(
+            KeywordExample(chosen.sequences.ids[place], tuple(chosen.texts[place]), lines, marks, hop, start)
+        )
     return tuple(examples)
 
 
