@@ -1,6 +1,6 @@
 """Best path decoding, and keywords in what is read."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -17,6 +17,13 @@ def spoken(path: str, alphabet: Alphabet, sure: float = 0.9) -> Reals:
     for frame, letter in zip(frames, path, strict=True):
         frame[alphabet.blank if letter == "." else alphabet.encode(letter)[0]] = sure
     return np.log(frames)
+
+
+def rising_slowly(seed: int, time: int = 100) -> np.ndarray:
+    """Log-probabilities (time, 4) of outputs that run into each other."""
+    slow = np.random.default_rng(seed).normal(size=(time + 25, 4)).cumsum(0)
+    scores = 0.6 * (slow[25:] - slow[:-25])
+    return scores - np.log(np.exp(scores).sum(1, keepdims=True))
 
 
 @pytest.mark.parametrize("alphabet", [ABC, LAST], ids=["first", "last"])
@@ -63,9 +70,7 @@ def test_a_keyword_of_several_labels_is_a_row_of_spikes() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_lower_threshold_finds_the_same_and_more(seed: int) -> None:
     """Outputs that rise slowly, so that those of neighbouring symbols run into each other."""
-    slow = np.random.default_rng(seed).normal(size=(124, 4)).cumsum(0)
-    scores = 0.6 * (slow[25:] - slow[:-25])
-    frames = scores - np.log(np.exp(scores).sum(1, keepdims=True))
+    frames = rising_slowly(seed)
     found = [
         {
             (each.symbol, each.start, each.end, each.confidence)
@@ -113,3 +118,35 @@ def test_a_stream_ends_with_what_the_whole_gives(size: int) -> None:
     assert before == "aabbcc"
     with pytest.raises(DecodingError, match="a piece of a stream has shape"):
         stream.push(frames[0])
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+@pytest.mark.parametrize("keywords", [["a", "b", "c"], ["ab", "ca", "b"]], ids=["labels", "words"])
+def test_keywords_in_a_stream_are_those_of_the_whole(keywords: list[str], size: int) -> None:
+    heard = 0
+    for seed, threshold in product(range(8), (0.1, 0.5, 0.8)):
+        search, frames = KeywordSearch(ABC, keywords, threshold), rising_slowly(seed)
+        stream, stable = search.stream(), ()
+        for start in range(0, len(frames), size):
+            now = stream.push(frames[start : start + size])
+            assert now.hypothesis.symbols[: len(stable)] == stable
+            stable = now.hypothesis.symbols[: now.stable]
+        (found,) = stream.finish()
+        assert list(found.symbols) == search(frames)[0] and found.symbols[: len(stable)] == stable
+        assert found.text == "".join(own.symbol for own in found.symbols)
+        assert (
+            found.score == found.log_probability == pytest.approx(sum(np.log(own.confidence) for own in found.symbols))
+        )
+        heard += len(stable)
+    assert (heard > 0) == (keywords == ["a", "b", "c"]), "what is spelt by several labels may be spelt anew"
+
+
+def test_a_stream_of_keywords_keeps_no_frames() -> None:
+    """A minute of noise after a minute of noise: what is kept grows with what was found, which is nothing."""
+    stream = KeywordSearch(ABC, ["a", "b", "c"], 0.9).stream()
+    noise = np.log(np.random.default_rng(0).dirichlet(np.ones(4) * 20, size=2000))
+    kept = []
+    for piece in np.split(noise, 20):
+        assert stream.push(piece).hypothesis.text == ""
+        kept.append(len(stream._spikes) + sum(len(ear._lower) for ear in stream._ears))
+    assert max(kept) < 40

@@ -1,6 +1,7 @@
 """Decoders of a transducer, held to the loss: what a hypothesis costs is the sum over all its alignments."""
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -9,9 +10,16 @@ from torch import Tensor
 
 from carousel.decoding import DecodingError, TransducerBeam, TransducerGreedy
 from carousel.nn import Prediction, Transducer
-from tests.decoding.oracle import ABC, LAST, model
+from tests.decoding.oracle import ABC, BOTH, LAST, compiled, model
 
 TIME = 3
+
+
+@pytest.fixture(autouse=True, params=BOTH)
+def _compiled(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test holds both."""
+    with compiled(request.param):
+        yield
 
 
 def network(blank: int = 0, labels: int = 4, hidden: int | None = 7) -> Transducer:

@@ -1,5 +1,6 @@
 """The keyword spotter: words found in running speech, measured, saved, refused in sentences."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from carousel.data import Alphabet, DataError
 from carousel.decoding import DecodingError, NGram
 from carousel.tasks import ESTIMATORS, Detection, KeywordSpotter, Transcriber, load, spot_keywords
 from tests.tasks.samples import Series
+from tests.tasks.test_streaming import check_same, streamed
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "max_epochs": 2, "random_state": 0}
 LEARNS: dict[str, Any] = {"hidden_size": 16, "max_epochs": 25, "batch_size": 8, "random_state": 0}
@@ -240,16 +242,15 @@ def test_what_cannot_be_is_refused(options: dict[str, Any], y: Any, sentence: st
         KeywordSpotter(**{**SMALL, **options}).fit(X, y)
 
 
-def test_a_stream_needs_a_decoder_that_goes_from_frame_to_frame() -> None:
-    X, texts = talk(12)
-    model = KeywordSpotter(keywords=["go", "stop"], bidirectional=False, **SMALL).fit(X, texts)
-    with pytest.raises(ValueError, match="threshold.*best_path"):
-        model.stream()
-    model.set_params(decoder="best_path")
-    stream = model.stream()
-    for frame in X[0]:
-        stream.push(frame[None])
-    assert stream.finish().text == model.predict(X[:1])[0]
+@pytest.mark.parametrize("decoder", ["threshold", "best_path"])
+def test_a_stream_ends_with_what_the_whole_gives(decoder: str) -> None:
+    X, texts = talk(60)
+    options = {**LEARNS, "bidirectional": False, "hidden_size": 24, "max_epochs": 40}
+    model = KeywordSpotter(keywords=["go", "stop"], decoder=decoder, **options).fit(X, texts)
+    X, _ = talk(6, seed=1)
+    assert sum(len(text.split()) for text in model.predict(X)) > 5
+    for series, size in product(X, (1, 3, 10, 1000)):
+        check_same(streamed(model, series, size), model.transcribe([series])[0])
 
 
 def test_before_it_is_fitted() -> None:

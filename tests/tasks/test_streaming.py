@@ -1,6 +1,7 @@
 """Transcribing what is still coming in: what the whole gives, in pieces of any size and memory that does not grow."""
 
 import tracemalloc
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,16 @@ def test_features_a_frame_at_a_time(cell: str, layers: int) -> None:
     model = Transcriber(**SMALL, bidirectional=False, cell=cell, num_layers=layers).fit(X, y)
     for size in (1, 3):
         check_same(streamed(model, X[0], size), model.transcribe(X[:1])[0])
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("joint", [None, 8])
+def test_a_transducer_streams(joint: int | None, decoder: str) -> None:
+    X, y = spoken()
+    options = {**SMALL, "bidirectional": False, "head": "transducer", "head_options": {"joint": joint}}
+    model = Transcriber(**options, **DECODERS[decoder]).fit(X, y)
+    for sample, size in product(X[:2], (1, 3, 100)):
+        check_same(streamed(model, sample, size), model.transcribe([sample])[0])
 
 
 def test_derivatives_are_waited_for() -> None:

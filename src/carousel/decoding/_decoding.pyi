@@ -4,6 +4,7 @@ Log-probabilities are dense float64 arrays (time, symbols).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,3 +67,30 @@ def align(frames: Reals, labels: Sequence[int], blank: int, /) -> tuple[float, l
 
 def pass_tokens(frames: Reals, vocabulary: Vocabulary, /) -> tuple[float, list[int], list[int], list[int]]:
     """The best sentence: its score, and number, start and end of each word."""
+
+class TransducerSettings:
+    """What many beam searches of transducers share."""
+
+class TransducerSearch:
+    """One sequence read by a transducer, frame by frame."""
+
+    def best(self, count: int, /) -> list[tuple[list[int], list[int], list[int], list[float], float, float]]:
+        """Labels, starts, ends, peaks, log-probability and score of the best."""
+    def stable(self, /) -> int:
+        """How many first labels will not change any more."""
+
+def transducer_settings(
+    sizes: tuple[int, int, int, int], weights: tuple[float, float], normalized: bool, language: Automaton | None,
+    word: Sequence[int], begin: int, /,
+) -> TransducerSettings:  # fmt: skip
+    """Sizes: symbols, blank, beam, labels a frame at most. Weights: of the language model, for each label."""
+
+def transducer_beam(settings: TransducerSettings, networks: Any, least: int, /) -> TransducerSearch:
+    """A beam search that asks networks, a capsule with `carousel::Networks`; it forgets what no longer matters when
+    there is more than `least` of it."""
+
+def transducer_greedy(networks: Any, most: int, /) -> TransducerSearch:
+    """A search for the likeliest label at each step, `most` at most in a frame."""
+
+def push_transducers(searches: Sequence[TransducerSearch], frames: Sequence[NDArray[Any]], threads: int, /) -> None:
+    """Give each search its next frames (frames, width), in the networks' own dtype."""

@@ -118,3 +118,9 @@ def as_array(values: Any) -> Reals:
     if hasattr(values, "detach"):
         values = values.detach().cpu().double().numpy()
     return np.asarray(values, dtype=np.float64)
+
+
+def common(prefixes: Sequence[Sequence[int]]) -> int:
+    """How many first labels all of these, one at least, have in common."""
+    shortest = min(map(len, prefixes))
+    return next((at for at in range(shortest) if len({each[at] for each in prefixes}) > 1), shortest)

@@ -1,13 +1,23 @@
 """Spotting keywords in what a CTC network hears."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from carousel.decoding.hypothesis import DecodingError, Reals, Symbols, Written, sequences
+from carousel.decoding.hypothesis import (
+    DecodingError,
+    Hypothesis,
+    Partial,
+    Reals,
+    Symbols,
+    Written,
+    piece,
+    sequences,
+)
 from carousel.decoding.prefix import spell
 
 SURE = 0.5
@@ -57,18 +67,75 @@ class KeywordSearch:
         frames."""
         return [self._spot(frames) for frames in sequences(log_probs, lengths, self.alphabet)]
 
-    def _spot(self, frames: Reals) -> list[Written]:
-        probabilities = np.exp(frames)
-        spikes = _spikes(probabilities, self.alphabet.blank, min(self.threshold, SURE))
+    def hypothesis(self, found: Sequence[Written]) -> Hypothesis:
+        """Findings as a reading: `log_probability` is the sum of the logarithms of their confidences."""
+        spelt = dict(zip(self.keywords, self.spellings, strict=True))
+        labels = tuple(label for own in found for label in spelt[own.symbol])
+        sure = float(sum(np.log(own.confidence) for own in found))
+        return Hypothesis(self.alphabet.text(labels), labels, tuple(found), sure, sure)
+
+    def stream(self) -> "KeywordStream":
+        """A reader of one sequence that comes piece by piece."""
+        return KeywordStream(self)
+
+    @property
+    def least(self) -> float:
+        """How high a spike must be to count for anything."""
+        return min(self.threshold, SURE)
+
+    def findings(self, spikes: "Sequence[Spike]") -> list[Written]:
+        """What spikes spell, in the order of the first frames."""
+        in_order = sorted(spikes, key=lambda spike: (spike.at, spike.label))
         found = []
         for word, labels in zip(self.keywords, self.spellings, strict=True):
-            found += _readings(word, labels, spikes, self.gap)
+            found += _readings(word, labels, in_order, self.gap)
         heard = [each for each in found if each.confidence >= self.threshold]
         return sorted(heard, key=lambda each: (each.start, each.end))
 
+    def _spot(self, frames: Reals) -> list[Written]:
+        found = []
+        for label, values in enumerate(np.exp(frames).T):
+            if label != self.alphabet.blank and values.size and values.max() >= self.least:
+                ear = _Ear(label, self.least)
+                found += [*ear.hear(values.tolist()), *ear.as_if_over()]
+        return self.findings(found)
 
-@dataclass(frozen=True)
-class _Spike:
+
+class KeywordStream:
+    """One sequence that comes piece by piece: at its end the same findings as in the whole.
+
+    What it keeps is as much as there are spikes, not frames.
+    """
+
+    def __init__(self, search: KeywordSearch) -> None:
+        self._search, self._frames, self._spikes = search, 0, list[Spike]()
+        labels = (label for label in range(len(search.alphabet)) if label != search.alphabet.blank)
+        self._ears = [_Ear(label, search.least) for label in labels]
+
+    def push(self, log_probs: Any) -> Partial:
+        """Hear the next frames, (frames, labels), and say what was found so far. Raises DecodingError for other
+        shapes."""
+        probabilities = np.exp(piece(log_probs, self._search.alphabet, self._frames))
+        for ear in self._ears:
+            self._spikes += ear.hear(probabilities[:, ear.label].tolist())
+        self._frames += len(probabilities)
+        (now,) = self.finish()
+        return Partial(now, self._stable(now))
+
+    def finish(self, count: int = 1) -> list[Hypothesis]:
+        """The one reading of all that was heard, as if it ended here; more may still be pushed."""
+        spikes = [*self._spikes, *(spike for ear in self._ears for spike in ear.as_if_over())]
+        return [self._search.hypothesis(self._search.findings(spikes))][:count]
+
+    def _stable(self, now: Hypothesis) -> int:
+        """What begins before any spike that is not yet over can. Keywords of several labels may be spelt anew."""
+        if any(len(labels) > 1 for labels in self._search.spellings):
+            return 0
+        open_since = min((ear.since(self._search.threshold / 2) for ear in self._ears), default=0)
+        return sum(each.start < open_since for each in now.symbols)
+
+
+class Spike(NamedTuple):
     """A peak of one output that stands out by half of its height, and the frames around it above that half."""
 
     label: int
@@ -76,6 +143,47 @@ class _Spike:
     start: int
     end: int
     peak: float
+
+
+class _Ear:
+    """One output, heard frame by frame: its spikes are where it is highest between two falls to under half of that
+    height, and as high as `least`.
+
+    Which frames are a spike does not hang on that, so that a lower one finds the same and others.
+    """
+
+    def __init__(self, label: int, least: float) -> None:
+        self.label, self._least, self._time = label, least, 0
+        self._top, self._height, self._low, self._rising = 0, -1.0, 0.0, True
+        self._lower: list[tuple[float, int]] = []
+        """Rising values, each with its frame: the last so low."""
+
+    def hear(self, values: Sequence[float]) -> list[Spike]:
+        """Take the next values; the spikes that are over."""
+        found = []
+        for value in values:
+            if self._rising and value < self._height / 2:
+                found += self.as_if_over()
+                self._low, self._rising = value, False
+            elif value > (self._height if self._rising else 2 * self._low):
+                self._top, self._height, self._rising = self._time, value, True
+            self._low = min(self._low, value)
+            while self._lower and self._lower[-1][0] >= value:
+                self._lower.pop()
+            self._lower.append((value, self._time))
+            self._time += 1
+        return found
+
+    def as_if_over(self) -> list[Spike]:
+        """The spike that has begun, if there is one, as if the output fell now."""
+        if not self._rising or self._height < self._least:
+            return []
+        return [Spike(self.label, self._top, self.since(self._height / 2), self._time, self._height)]
+
+    def since(self, level: float) -> int:
+        """The frame behind the last one in which the value was under a level."""
+        under = bisect_left(self._lower, (level,))
+        return self._lower[under - 1][1] + 1 if under else 0
 
 
 @dataclass(frozen=True)
@@ -88,45 +196,7 @@ class _Way:
     confidence: float
 
 
-def _spikes(probabilities: Reals, blank: int, threshold: float) -> list[_Spike]:
-    """All spikes as high as the threshold but the blank's, by their peaks.
-
-    Which frames are a spike does not hang on the threshold, so that a lower one finds the same and others.
-    """
-    labels = [label for label in range(probabilities.shape[1]) if label != blank]
-    found = [
-        _Spike(label, at, *_around(probabilities[:, label], at), float(probabilities[at, label]))
-        for label in labels
-        if len(probabilities) and probabilities[:, label].max() >= threshold
-        for at in _peaks(probabilities[:, label].tolist())
-        if probabilities[at, label] >= threshold
-    ]
-    return sorted(found, key=lambda spike: spike.at)
-
-
-def _peaks(values: Sequence[float]) -> list[int]:
-    """Where values are highest between two falls to under half of that height."""
-    found, top, low, rising = [], 0, 0.0, True
-    for at, value in enumerate(values):
-        if rising and value > values[top]:
-            top = at
-        elif rising and value < values[top] / 2:
-            found.append(top)
-            low, rising = value, False
-        elif not rising and value > 2 * low:
-            top, rising = at, True
-        low = min(low, value)
-    return [*found, top] if rising else found
-
-
-def _around(values: Reals, at: int) -> tuple[int, int]:
-    """The frames about a peak in which values are at least half of it: the first, and the one after the last."""
-    under = np.flatnonzero(values < values[at] / 2)
-    cut = int(np.searchsorted(under, at))
-    return int(under[cut - 1]) + 1 if cut else 0, int(under[cut]) if cut < len(under) else len(values)
-
-
-def _readings(word: str, labels: Sequence[int], spikes: Sequence[_Spike], gap: int) -> list[Written]:
+def _readings(word: str, labels: Sequence[int], spikes: Sequence[Spike], gap: int) -> list[Written]:
     """All places where spikes spell the word; of those that overlap the surest."""
     ways = [_Way(spike.at, spike.start, spike.end, spike.peak) for spike in spikes if spike.label == labels[0]]
     for label in labels[1:]:
@@ -144,7 +214,7 @@ def _readings(word: str, labels: Sequence[int], spikes: Sequence[_Spike], gap: i
     return [Written(word, way.start, way.end, way.confidence) for way in kept]
 
 
-def _follows(way: _Way, spike: _Spike, spikes: Sequence[_Spike], gap: int) -> bool:
+def _follows(way: _Way, spike: Spike, spikes: Sequence[Spike], gap: int) -> bool:
     """Whether a spike may go on with a keyword that has been read so far."""
     if spike.at <= way.at or spike.start - way.end > gap:
         return False

@@ -5,10 +5,8 @@
 namespace carousel::decoding {
 
 PrefixSearch::PrefixSearch(std::shared_ptr<const Settings> settings, int64_t least)
-    : settings_(std::move(settings)), least_(size_t(least)), crowd_(least_) {
-    Prefix root{-1, -1, -1, -1, 0, 0, 0, 0.0};
-    if (settings_->language && settings_->begin >= 0) root.state = settings_->language->after(0, settings_->begin).next;
-    prefixes_.push_back(root);
+    : settings_(std::move(settings)), prefixes_(Prefix()), least_(size_t(least)), crowd_(least_) {
+    if (settings_->language && settings_->begin >= 0) prefixes_[0].state = settings_->language->after(0, settings_->begin).next;
     Entry first;
     first.blank = first.best_blank = 0;
     held_.push_back(first);
@@ -39,7 +37,7 @@ void PrefixSearch::extend(const double* frame) {
         const Entry& now = held_[at];
         Entry& then = next_[at];
         const double silence = frame[settings_->blank];
-        const int64_t last = prefixes_[size_t(now.prefix)].label;
+        const int64_t last = prefixes_[now.prefix].label;
         then.prefix = now.prefix;
         then.blank = now.total() + silence;
         const bool from_blank = now.best_blank >= now.best_label;
@@ -53,7 +51,7 @@ void PrefixSearch::extend(const double* frame) {
         then.spike_label.peak = std::max(then.spike_label.peak, frame[last]);
     }
     for (size_t at = 0; at < held_.size(); ++at) {
-        const Prefix& prefix = prefixes_[size_t(held_[at].prefix)];
+        const Prefix& prefix = prefixes_[held_[at].prefix];
         const int64_t from = prefix.parent < 0 ? -1 : entry_of_[size_t(prefix.parent)];
         if (from >= 0) merge(frame, from, int64_t(at));
     }
@@ -62,7 +60,7 @@ void PrefixSearch::extend(const double* frame) {
 void PrefixSearch::merge(const double* frame, int64_t from, int64_t into) {
     const Entry& parent = held_[size_t(from)];
     Entry& then = next_[size_t(into)];
-    const int64_t label = prefixes_[size_t(then.prefix)].label, last = prefixes_[size_t(parent.prefix)].label;
+    const int64_t label = prefixes_[then.prefix].label, last = prefixes_[parent.prefix].label;
     present_[size_t(from * settings_->symbols + label)] = into;
     then.label = log_add(then.label, frame[label] + (label == last ? parent.blank : parent.total()));
     double best;
@@ -73,26 +71,23 @@ void PrefixSearch::merge(const double* frame, int64_t from, int64_t into) {
 // The spike of a label that begins now after an entry, and the best alignment that leads there.
 Spike PrefixSearch::following(const double* frame, int64_t from, int64_t label, double& best) {
     const Entry& parent = held_[size_t(from)];
-    const bool again = label == prefixes_[size_t(parent.prefix)].label, blank = again || parent.best_blank >= parent.best_label;
+    const bool again = label == prefixes_[parent.prefix].label, blank = again || parent.best_blank >= parent.best_label;
     best = (blank ? parent.best_blank : parent.best_label) + frame[label];
     return {best == kNever ? -1 : freeze(from, blank), time_, time_ + 1, frame[label]};
 }
 
 int64_t PrefixSearch::freeze(int64_t from, bool blank) {
     const Entry& entry = held_[size_t(from)];
-    if (prefixes_[size_t(entry.prefix)].label < 0) return -1;
+    if (prefixes_[entry.prefix].label < 0) return -1;
     int64_t& place = blank ? frozen_[size_t(from)].first : frozen_[size_t(from)].second;
-    if (place < 0) {
-        place = int64_t(spikes_.size());
-        spikes_.push_back(blank ? entry.spike_blank : entry.spike_label);
-    }
+    if (place < 0) place = spikes_.add(blank ? entry.spike_blank : entry.spike_label);
     return place;
 }
 
 // All extensions that are not held yet and are good enough to be.
 void PrefixSearch::offer(const double* frame, int64_t from) {
     const Entry& entry = held_[size_t(from)];
-    const Prefix& prefix = prefixes_[size_t(entry.prefix)];
+    const Prefix& prefix = prefixes_[entry.prefix];
     const double total = entry.total();
     for (int64_t label = 0; label < settings_->symbols; ++label) {
         if (label == settings_->blank || present_[size_t(from * settings_->symbols + label)] >= 0) continue;
@@ -143,7 +138,7 @@ bool PrefixSearch::finish(const Prefix& prefix, double& language) const {
 // The best of what was held and of its extensions.
 void PrefixSearch::select(const double* frame) {
     const size_t beam = size_t(settings_->beam);
-    const auto score = [&](const Entry& entry) { return entry.total() + prefixes_[size_t(entry.prefix)].language; };
+    const auto score = [&](const Entry& entry) { return entry.total() + prefixes_[entry.prefix].language; };
     candidates_.clear();
     scores_.clear();
     for (size_t at = 0; at < next_.size(); ++at) scores_.push_back(score(next_[at]));
@@ -166,7 +161,7 @@ void PrefixSearch::select(const double* frame) {
 
 PrefixSearch::Entry PrefixSearch::grown(const double* frame, const Candidate& candidate) {
     const Entry& from = held_[size_t(candidate.entry)];
-    const bool again = candidate.label == prefixes_[size_t(from.prefix)].label;
+    const bool again = candidate.label == prefixes_[from.prefix].label;
     Entry entry;
     entry.label = frame[candidate.label] + (again ? from.blank : from.total());
     entry.spike_label = following(frame, candidate.entry, candidate.label, entry.best_label);
@@ -176,21 +171,21 @@ PrefixSearch::Entry PrefixSearch::grown(const double* frame, const Candidate& ca
 
 // One prefix is one node, even where it was dropped and comes back, since longer ones may still be held.
 int64_t PrefixSearch::child(int64_t parent, int64_t label) {
-    for (int64_t at = prefixes_[size_t(parent)].child; at >= 0; at = prefixes_[size_t(at)].sibling)
-        if (prefixes_[size_t(at)].label == label) return at;
+    const int64_t known = prefixes_.find(parent, label);
+    if (known >= 0) return known;
     Change to{};
-    change(prefixes_[size_t(parent)], label, to);
-    const Prefix& above = prefixes_[size_t(parent)];
-    prefixes_.push_back({parent, -1, above.child, label, above.length + 1, to.state, to.spelt, to.language});
+    change(prefixes_[parent], label, to);
+    Prefix made;
+    made.state = to.state, made.spelt = to.spelt, made.language = to.language;
     entry_of_.push_back(-1);
-    return prefixes_[size_t(parent)].child = int64_t(prefixes_.size()) - 1;
+    return prefixes_.add(parent, label, made);
 }
 
 std::vector<Found> PrefixSearch::best(int64_t count, bool whole) const {
     std::vector<std::pair<double, const Entry*>> ranked;
     for (const Entry& entry : held_) {
-        double language = prefixes_[size_t(entry.prefix)].language;
-        if (whole && !finish(prefixes_[size_t(entry.prefix)], language)) continue;
+        double language = prefixes_[entry.prefix].language;
+        if (whole && !finish(prefixes_[entry.prefix], language)) continue;
         ranked.push_back({entry.total() + language, &entry});
     }
     std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
@@ -200,74 +195,26 @@ std::vector<Found> PrefixSearch::best(int64_t count, bool whole) const {
 }
 
 Found PrefixSearch::report(const Entry& entry, double score) const {
-    Found found{{}, {}, {}, {}, entry.total(), score};
+    Found found{prefixes_.labels(entry.prefix), {}, {}, {}, entry.total(), score};
     Spike spike = entry.best_blank >= entry.best_label ? entry.spike_blank : entry.spike_label;
-    for (int64_t at = entry.prefix; prefixes_[size_t(at)].label >= 0; at = prefixes_[size_t(at)].parent) {
-        found.labels.push_back(prefixes_[size_t(at)].label);
+    for (size_t left = found.labels.size(); left; --left) {
         found.starts.push_back(spike.start), found.ends.push_back(spike.end), found.peaks.push_back(spike.peak);
-        spike = spike.before < 0 ? Spike() : spikes_[size_t(spike.before)];
+        spike = spike.before < 0 ? Spike() : spikes_[spike.before];
     }
-    for (Integers* each : {&found.labels, &found.starts, &found.ends}) std::reverse(each->begin(), each->end());
+    for (Integers* each : {&found.starts, &found.ends}) std::reverse(each->begin(), each->end());
     std::reverse(found.peaks.begin(), found.peaks.end());
     return found;
 }
 
-int64_t PrefixSearch::stable() const {
-    if (held_.empty()) return 0;
-    int64_t common = held_.front().prefix;
-    for (const Entry& entry : held_) {
-        int64_t other = entry.prefix;
-        while (common != other) {
-            int64_t& longer = prefixes_[size_t(common)].length >= prefixes_[size_t(other)].length ? common : other;
-            longer = prefixes_[size_t(longer)].parent;
-        }
-    }
-    return prefixes_[size_t(common)].length;
-}
-
-// Keeps only what leads to something that is held. Parents stand before their children, in the new order too.
+// Keeps only what leads to something that is held.
 void PrefixSearch::forget() {
-    Integers place(prefixes_.size(), -1);
-    for (const Entry& entry : held_)
-        for (int64_t at = entry.prefix; at >= 0 && place[size_t(at)] < 0; at = prefixes_[size_t(at)].parent) place[size_t(at)] = 0;
-    std::vector<Prefix> kept;
-    for (size_t at = 0; at < prefixes_.size(); ++at) {
-        if (place[at] < 0) continue;
-        place[at] = int64_t(kept.size());
-        Prefix prefix = prefixes_[at];
-        prefix.child = prefix.sibling = -1;
-        if (prefix.parent >= 0) {
-            prefix.parent = place[size_t(prefix.parent)];
-            prefix.sibling = kept[size_t(prefix.parent)].child;
-            kept[size_t(prefix.parent)].child = place[at];
-        }
-        kept.push_back(prefix);
-    }
-    prefixes_ = std::move(kept);
+    prefixes_.forget(held_);
     entry_of_.assign(prefixes_.size(), -1);
-    for (size_t at = 0; at < held_.size(); ++at) {
-        held_[at].prefix = place[size_t(held_[at].prefix)];
-        entry_of_[size_t(held_[at].prefix)] = int64_t(at);
-    }
-    forget_spikes();
+    for (size_t at = 0; at < held_.size(); ++at) entry_of_[size_t(held_[at].prefix)] = int64_t(at);
+    std::vector<int64_t*> ends;
+    for (Entry& entry : held_) ends.insert(ends.end(), {&entry.spike_blank.before, &entry.spike_label.before});
+    spikes_.forget(ends);
     crowd_ = std::max(least_, 2 * std::max(prefixes_.size(), spikes_.size()));
-}
-
-void PrefixSearch::forget_spikes() {
-    Integers place(spikes_.size(), -1);
-    const auto mark = [&](const Spike& spike) {
-        for (int64_t at = spike.before; at >= 0 && place[size_t(at)] < 0; at = spikes_[size_t(at)].before) place[size_t(at)] = 0;
-    };
-    for (const Entry& entry : held_) mark(entry.spike_blank), mark(entry.spike_label);
-    std::vector<Spike> kept;
-    const auto moved = [&](Spike spike) {
-        if (spike.before >= 0) spike.before = place[size_t(spike.before)];
-        return spike;
-    };
-    for (size_t at = 0; at < spikes_.size(); ++at)
-        if (place[at] >= 0) place[at] = int64_t(kept.size()), kept.push_back(moved(spikes_[at]));
-    for (Entry& entry : held_) entry.spike_blank = moved(entry.spike_blank), entry.spike_label = moved(entry.spike_label);
-    spikes_ = std::move(kept);
 }
 
 }  // namespace carousel::decoding

@@ -1,7 +1,7 @@
 // Prefix beam search: the likeliest label sequences of a CTC network, each summed over all its alignments that the beam holds.
 #pragma once
 #include <memory>
-#include "language.h"
+#include "tree.h"
 
 namespace carousel::decoding {
 
@@ -22,12 +22,6 @@ struct Spike {
     double peak = kNever;
 };
 
-struct Found {
-    Integers labels, starts, ends;
-    Reals peaks;
-    double acoustic, score;
-};
-
 class PrefixSearch {
 public:
     // least: so many prefixes may be remembered before those that no longer matter are forgotten.
@@ -38,15 +32,14 @@ public:
     // The best of what is held now, the best first; `whole`: as if the sentence ended here.
     std::vector<Found> best(int64_t count, bool whole) const;
     // How many first symbols all that is held have in common: they will not change any more.
-    int64_t stable() const;
+    int64_t stable() const { return prefixes_.common(held_); }
     int64_t symbols() const { return settings_->symbols; }
 
 private:
     // A label sequence. What the language model says of it depends on nothing else.
-    struct Prefix {
-        int64_t parent, child, sibling;
-        int64_t label, length, state, spelt;  // spelt: where the word that began last stands in the dictionary, -1 outside
-        double language;
+    struct Prefix : Branch {
+        int64_t state = 0, spelt = 0;  // spelt: where the word that began last stands in the dictionary, -1 outside
+        double language = 0;
     };
     struct Entry {
         int64_t prefix = 0;
@@ -72,11 +65,10 @@ private:
     int64_t child(int64_t parent, int64_t label);
     Found report(const Entry& entry, double score) const;
     void forget();
-    void forget_spikes();
 
     std::shared_ptr<const Settings> settings_;
-    std::vector<Prefix> prefixes_;
-    std::vector<Spike> spikes_;
+    Tree<Prefix> prefixes_;
+    Chains<Spike> spikes_;
     std::vector<Entry> held_, next_;
     std::vector<Candidate> candidates_;
     Integers entry_of_, present_;                  // by prefix; by (entry, symbol)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carousel.decoding.hypothesis import Reals
+from carousel.decoding.hypothesis import Reals, common
 from carousel.decoding.kneser_ney import BEGIN, END
 from carousel.decoding.ngram import NGram
 
@@ -104,10 +104,7 @@ class PrefixSearch:
 
     def stable(self) -> int:
         """How many first labels all have in common."""
-        prefixes = list(self._held)
-        return next(
-            (at for at, each in enumerate(zip(*prefixes, strict=False)) if len(set(each)) > 1), min(map(len, prefixes))
-        )
+        return common(list(self._held))
 
     def _language(self, prefix: Labels, *, whole: bool = False) -> float | None:
         """What language model and bonus add; None where no word goes on so."""

@@ -1,6 +1,5 @@
 """The transducer as a transcriber's head: its options, its network, and how it is read off."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -9,14 +8,11 @@ from torch import Tensor, nn
 
 from carousel.cells import Cell
 from carousel.data import IGNORED_LABEL, Alphabet, Batch
-from carousel.decoding import Hypothesis, TransducerBeam, TransducerGreedy
+from carousel.decoding import TransducerBeam, TransducerGreedy
 from carousel.nn import LSTM, Prediction, Transducer
-from carousel.tasks.network import output_width
+from carousel.tasks.network import as_dtype, check_forward, output_width
 
 HEADS = ("ctc", "transducer")
-
-Reader = Callable[[Tensor, int], list[Hypothesis]]
-"""The best readings, so many at most but one at least, of what a network says at each frame (time, features)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,18 +75,23 @@ class TransducerNetwork(nn.Module):
         outputs, _ = self.lstm(batch.inputs, lengths=batch.lengths)
         return self.dropout(outputs)
 
+    def carry(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        """What the LSTM says of a piece of sequences, from the state after the piece before, and the state after it."""
+        check_forward(self.lstm)
+        outputs, state = self.lstm(batch.inputs, state)
+        return self.dropout(outputs), state
+
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """Minus the log-probability of the texts, a mean over samples."""
         return text_loss(self.head, output, batch)
 
 
-def transducer_reader(head: Any, alphabet: Alphabet, options: dict[str, Any] | None) -> Reader:
-    """How a transducer is read off: greedily, or with options by its beam search.
+def transducer_decoder(
+    network: Any, alphabet: Alphabet, options: dict[str, Any] | None
+) -> TransducerGreedy | TransducerBeam:
+    """How a transducer's network, or None as yet, is read off: greedily, or with options by its beam search.
 
     Raises DecodingError or TypeError for options that the search does not take.
     """
-    if options is None:
-        greedy = TransducerGreedy(head, alphabet)
-        return lambda frames, count: greedy(frames.unsqueeze(1))
-    search = TransducerBeam(head, alphabet, **options)
-    return lambda frames, count: search.n_best(frames.unsqueeze(1), None, count)[0]
+    head: Any = None if network is None else as_dtype(network.head, torch.float64).cpu()
+    return TransducerGreedy(head, alphabet) if options is None else TransducerBeam(head, alphabet, **options)

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from carousel.data import Alphabet, DataError, Sequences
-from carousel.data.feasibility import frames_needed
-from carousel.decoding import Hypothesis, KeywordSearch, align
+from carousel.decoding import Hypothesis, KeywordSearch
 from carousel.metrics import (
     KeywordCounts,
     OperatingPoint,
@@ -23,7 +21,6 @@ from carousel.metrics import (
 )
 from carousel.tasks.parameters import parameter
 from carousel.tasks.spelling import Text, normalized, symbols_of
-from carousel.tasks.streaming import TranscriptionStream
 from carousel.tasks.supervised import check_length
 from carousel.tasks.transcription import DECODERS, Transcriber
 from carousel.tasks.transcripts import transcription
@@ -79,12 +76,6 @@ class KeywordSpotter(Transcriber):
         return spot_keywords(
             self, X, self.alphabet_.symbols, threshold=self.threshold if threshold is None else threshold
         )
-
-    def stream(self, speaker: str | None = None) -> TranscriptionStream:
-        """A reader of one recording that comes piece by piece, for decoders other than "threshold"."""
-        if self.decoder == "threshold":
-            raise ValueError("decoder='threshold' looks at a whole recording; use set_params(decoder='best_path')")
-        return super().stream(speaker)
 
     def score(self, X: Any, y: Any) -> float:
         """The accuracy of `compare`: 1 is perfect, and it can be negative."""
@@ -200,13 +191,16 @@ class KeywordSpotter(Transcriber):
             raise ValueError("decoder='threshold' hears no language model and takes no decoder_options")
         return None
 
+    def _decoder_stream(self) -> Any:
+        return self._search(self.threshold).stream() if self.decoder == "threshold" else super()._decoder_stream()
+
     def _read_off(self, X: Any, count: int) -> Iterator[list[Hypothesis]]:
         if self.decoder != "threshold":
             yield from super()._read_off(X, count)
             return
         sequences, search = self._read(X), self._search(self.threshold)
         for log_probs in self._log_probs(sequences):
-            yield [_hypothesis(log_probs.numpy(), search)]
+            yield [search.hypothesis(search(log_probs)[0])]
 
 
 def spot_keywords(
@@ -249,12 +243,3 @@ def _alphabet(keywords: Sequence[str]) -> Alphabet:
     """Keywords as symbols, divided by spaces where no keyword has one."""
     words = tuple(map(Alphabet(()).normalize, keywords))
     return Alphabet(words, separator=", " if any(word.split() != [word] for word in words) else " ")
-
-
-def _hypothesis(log_probs: NDArray[np.float64], search: KeywordSearch) -> Hypothesis:
-    """What was spotted in one sample, as a reading of it."""
-    found = search(log_probs)[0]
-    labels = [label for own in found for label in search.alphabet.encode(own.symbol)]
-    fits = frames_needed(labels) <= len(log_probs)
-    sure = align(log_probs, labels, search.alphabet).log_probability if fits else -np.inf
-    return Hypothesis(search.alphabet.text(labels), tuple(labels), tuple(found), sure, sure)

@@ -41,9 +41,9 @@ class Source(Protocol):
 
 
 class Decoder(Protocol):
-    """A decoder's stream."""
+    """A decoder's stream, of what the network says of each frame."""
 
-    def push(self, log_probs: Any, /) -> Partial: ...
+    def push(self, said: Any, /) -> Partial: ...
     def finish(self, count: int = 1) -> list[Hypothesis]: ...
 
 
@@ -118,8 +118,8 @@ class TranscriptionStream:
             inputs = torch.from_numpy(scaled)[:, None].to(device, dtype)
             batch = Batch(inputs=inputs, indices=torch.zeros(1, dtype=torch.int64))
             with torch.inference_mode():
-                log_probs, self._state = self._network.carry(batch, self._state)
-            heard = self._decoder.push(log_probs[:, 0])
+                said, self._state = self._network.carry(batch, self._state)
+            heard = self._decoder.push(said[:, 0].double().cpu())
         self._frames += len(frames)
         return heard
 

@@ -1,6 +1,6 @@
 """Texts out of sequences that nobody has aligned with them: speech, handwriting, any features."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -22,7 +22,7 @@ from carousel.data import (
 )
 from carousel.decoding import BestPathStream, Hypothesis, NGram, PrefixBeam, best_path
 from carousel.metrics import ErrorRate, error_rate, word_error_rate
-from carousel.tasks.heads import HEADS, Reader, TransducerNetwork, transducer_options, transducer_reader
+from carousel.tasks.heads import HEADS, TransducerNetwork, transducer_decoder, transducer_options
 from carousel.tasks.network import as_dtype
 from carousel.tasks.parameters import parameter
 from carousel.tasks.pretraining import check_features, copy_layers, learn_next_label
@@ -35,6 +35,9 @@ from carousel.tasks.transcripts import CTCNetwork, Transcription, features_of, f
 from carousel.training import METHODS
 
 DECODERS = ("best_path", "prefix_beam")
+
+Reader = Callable[[torch.Tensor, int], list[Hypothesis]]
+"""The best readings, so many at most but one at least, of what a network says at each frame (time, features)."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -126,12 +129,11 @@ class Transcriber(SupervisedEstimator):
         frontend = check_streams(self.network_, self.network_.lstm, self._frontend())
         level = level_in_stream(self.normalize, self._speakers(), self.unseen_speaker, speaker)
         apply = (lambda frames: frames) if level is None else SpeakerNormalization(level).apply
-        beam = self._beam()
         return TranscriptionStream(
             *self._inferring(),
             frontend,
             lambda frames: self.input_scaler_.apply(apply(frames)),
-            BestPathStream(self.alphabet_) if beam is None else beam.stream(),
+            self._decoder_stream(),
             self.alphabet_.text,
         )
 
@@ -235,12 +237,19 @@ class Transcriber(SupervisedEstimator):
     def _reader(self, network: Any) -> Reader:
         """What reads off a network's outputs; None checks the options alone."""
         if self.head == "transducer":
-            head = None if network is None else as_dtype(network, torch.float64).head.cpu()
-            return transducer_reader(head, self.alphabet_, self._search_options())
+            decoder = transducer_decoder(network, self.alphabet_, self._search_options())
+            return lambda frames, count: decoder.n_best(frames.unsqueeze(1), None, count)[0]
         beam = self._beam()
         if beam is None:
             return lambda frames, count: best_path(frames.numpy(), None, self.alphabet_)
         return lambda frames, count: _readings(beam, frames.numpy(), count)
+
+    def _decoder_stream(self) -> Any:
+        """The decoder, for one sequence that comes piece by piece."""
+        if self.head == "transducer":
+            return transducer_decoder(self.network_, self.alphabet_, self._search_options()).stream()
+        beam = self._beam()
+        return BestPathStream(self.alphabet_) if beam is None else beam.stream()
 
     def _beam(self) -> PrefixBeam | None:
         """The search of a network with CTC; None for the best path."""

@@ -1,6 +1,7 @@
 """The prediction network of a transducer, and its training before the transducer's."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,11 +55,24 @@ class Prediction(nn.Module):
         output, after = self.lstm(inputs, state)
         return output[0], after
 
+    def networks(self, joint: tuple[Tensor, Tensor | None, Tensor | None]) -> Any:
+        """This network and a joint one above it as searches in compiled code ask them; None where they have to ask
+        `step`."""
+        stream, is_plain = self.lstm._stream, all(map(plain, (self, self.lstm)))
+        if stream is None or not is_plain or type(self) is not Prediction or type(self.lstm) is not LSTM:
+            return None
+        return stream.networks(self.lstm._parameters, joint, self.blank)
+
     def _one_hot(self, labels: Tensor) -> Tensor:
         """(..., labels - 1); zeros for the blank, which stands behind the ends of labels."""
         symbols = torch.arange(self.labels, device=labels.device)
         symbols = symbols[symbols != self.blank]
         return (labels.unsqueeze(-1) == symbols).to(next(self.parameters()).dtype)
+
+
+def plain(module: nn.Module) -> bool:
+    """Whether nobody looks at a module's calls, or changes them."""
+    return not (module._forward_hooks or module._forward_pre_hooks)
 
 
 class NextLabel(nn.Module):

@@ -1,7 +1,8 @@
 """The recurrent transducer: prediction network, joint network and loss."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,12 +10,24 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from carousel.nn.heads.labels import check_reduction, reduce
-from carousel.nn.heads.prediction import Prediction, State
+from carousel.nn.heads.prediction import Prediction, State, plain
 from carousel.ops.transducer import Emissions, emissions, lattice, lattice_loss
 from carousel.ops.transducer_reference import Lattice
 
 AT_ONCE = 1 << 22
 """How many numbers of a joint network's layer are computed at once, if nobody says."""
+
+
+class Compiled(NamedTuple):
+    """A transducer as searches in compiled code ask it."""
+
+    networks: Any
+    """a capsule with `carousel::Networks` of ops/cpu/networks.h"""
+    labels: int
+    """how many there are, with the blank"""
+    blank: int
+    frames: Callable[[Tensor], Tensor]
+    """what the joint network adds of each frame, of frames (..., features)"""
 
 
 class Transducer(nn.Module):
@@ -30,7 +43,7 @@ class Transducer(nn.Module):
             that
             memory holds the layers of those alone; None takes as many as fit into 4 million numbers, 0 all.
 
-    Decoders take it as it is: `predict` and `join`.
+    Decoders take it as it is: `predict` and `join`, or `compiled`.
     """
 
     def __init__(
@@ -74,6 +87,22 @@ class Transducer(nn.Module):
     def join(self, frame: Tensor, prediction: Tensor) -> Tensor:
         """Log-probabilities (hypotheses, labels) of a frame (features,) and predictions (hypotheses, features)."""
         return F.log_softmax(self._scores(self.of_frame(frame), self.of_labels(prediction)), dim=-1)
+
+    def compiled(self) -> Compiled | None:
+        """What a search in compiled code asks in place of `predict` and `join`, with the weights as they are now.
+
+        None where it has to ask these: for another device or dtype, a subclass, hooks or parametrized weights.
+        """
+        layers = [self.of_frame, self.of_labels, *([] if self.output is None else [self.output])]
+        if type(self) is not Transducer or not all(type(each) is nn.Linear and plain(each) for each in layers):
+            return None
+        output, bias = (None, None) if self.output is None else (self.output.weight, self.output.bias)
+        networks = self.prediction.networks((self.of_labels.weight, output, bias))
+        if networks is None:
+            return None
+        weight, bias = self.of_frame.weight.detach(), self.of_frame.bias.detach()
+        frames = partial(F.linear, weight=weight, bias=bias)
+        return Compiled(networks, self.prediction.labels, self.prediction.blank, frames)
 
     def _scores(self, frame: Tensor, said: Tensor) -> Tensor:
         return frame + said if self.output is None else self.output(torch.tanh(frame + said))

@@ -118,3 +118,7 @@ class Stream:
 
     def sequences(self, x: Any, state: Any, parameters: Any, batch_first: bool, threads: int) -> Any:
         """Outputs and the last state of a stack for inputs of any length; None where they are not plainly right."""
+
+    def networks(self, parameters: Any, joint: Sequence[Any], blank: int) -> Any:
+        """A transducer's networks for searches in compiled code, in a capsule; None where they are not plainly
+        right."""

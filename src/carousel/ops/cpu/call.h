@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include "cells.h"
+#include "joint_call.h"
 #include "online_call.h"
 #include "stream_call.h"
 #include "transducer_call.h"
@@ -75,6 +76,8 @@ struct Target {
     void (*population[kKinds])(const PopulationCall&);
     void (*emissions[kKinds])(const TransducerCall&);
     void (*emissions_backward[kKinds])(const TransducerCall&);
+    void (*relate[kKinds])(const JointCall&);
+    void (*join[kKinds])(const JointCall&);
 };
 
 }  // namespace carousel

@@ -75,6 +75,23 @@ class Stream:
             return after
         return self._made.sequences(x, state, parameters, batch_first, torch.get_num_threads())
 
+    def networks(
+        self,
+        parameters: Mapping[str, Tensor | None],
+        joint: tuple[Tensor, Tensor | None, Tensor | None],
+        blank: int,
+    ) -> Any:
+        """A transducer's networks, this stack of them over labels as one-hot vectors, as searches in compiled code ask
+        them: a capsule with `carousel::Networks`; None where they have to ask torch.
+
+        `joint` is W_p (width, features), and of a network of its own W (labels, width) and its bias. Weights are read
+        where they lie now.
+        """
+        if self._made is None or not _allowed():
+            return None
+        now = {name: None if weight is None else weight.detach() for name, weight in parameters.items()}
+        return self._made.networks(now, [None if each is None else each.detach() for each in joint], blank)
+
 
 def _made(
     cell: Cell, layers: Sequence[StreamedLayer], stacked: bool, residual: bool, zoneout: tuple[float, float]

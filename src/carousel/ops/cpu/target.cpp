@@ -82,6 +82,8 @@ void population_of_floats(const PopulationCall& population);  // population_targ
 void population_of_doubles(const PopulationCall& population);
 template <class T> void emissions(const TransducerCall& call);  // transducer_target.cpp
 template <class T> void emissions_backward(const TransducerCall& call);
+template <class T> void relate(const JointCall& call);
+template <class T> void join(const JointCall& call);
 
 #define CAROUSEL_TEXT_(name) #name
 #define CAROUSEL_TEXT(name) CAROUSEL_TEXT_(name)
@@ -90,6 +92,7 @@ const Target target{CAROUSEL_TEXT(CAROUSEL_TARGET), {forward<float>, forward<dou
                     {stream<float>, stream<double>}, {step<float>, step<double>},
                     {step_backward<float>, step_backward<double>}, {squash_all<float>, squash_all<double>}, online,
                     {population_of_floats, population_of_doubles},
-                    {emissions<float>, emissions<double>}, {emissions_backward<float>, emissions_backward<double>}};
+                    {emissions<float>, emissions<double>}, {emissions_backward<float>, emissions_backward<double>},
+                    {relate<float>, relate<double>}, {join<float>, join<double>}};
 
 }  // namespace carousel::CAROUSEL_TARGET

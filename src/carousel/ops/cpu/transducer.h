@@ -23,6 +23,24 @@ template <class T> struct Scores {
     Vec<T> from(int64_t k, int count) const { return added ? load(row + k, count) + load(added + k, count) : load(row + k, count); }
 };
 
+// log Σ exp of the scores of all symbols.
+template <class T> T log_sum(const Scores<T>& scores, int64_t symbols) {
+    const auto lanes = [&](int64_t k) { return int(symbols - k < kLanes<T> ? symbols - k : kLanes<T>); };
+    Vec<T> greatest = broadcast(scores.at(0));
+    for (int64_t k = 0; k < symbols; k += kLanes<T>) {
+        const int left = lanes(k);
+        greatest = larger<T>(greatest, lanes_below<T>(left) ? scores.from(k, left) : greatest);
+    }
+    T most = greatest[0];
+    for (int i = 1; i < kLanes<T>; ++i) most = greatest[i] > most ? greatest[i] : most;
+    Vec<T> total{};
+    for (int64_t k = 0; k < symbols; k += kLanes<T>) {
+        const int left = lanes(k);
+        total += lanes_below<T>(left) ? exponential<T>(scores.from(k, left) - most) : Vec<T>{};
+    }
+    return most + logarithm(sum<T>(total));
+}
+
 template <class T> class Emissions {
 public:
     explicit Emissions(const TransducerCall& call) : call_(call) {}
@@ -34,7 +52,7 @@ public:
         const int64_t u_end = positions(row);
         for (int64_t u = 0; u < call_.positions; ++u) {
             const Scores<T> scores = scores_of(row, u);
-            const T normalizer = u < u_end ? normalize(scores) : T(0);
+            const T normalizer = u < u_end ? log_sum(scores, call_.symbols) : T(0);
             at(call_.normalizer)[row * call_.positions + u] = normalizer;
             at(call_.log_blank)[row * call_.positions + u] = u < u_end ? scores.at(call_.blank) - normalizer : T(0);
             if (u + 1 < call_.positions)
@@ -82,22 +100,6 @@ private:
     }
 
     int lanes_left(int64_t k) const { return int(call_.symbols - k < kLanes<T> ? call_.symbols - k : kLanes<T>); }
-
-    T normalize(const Scores<T>& scores) const {
-        Vec<T> greatest = broadcast(scores.at(0));
-        for (int64_t k = 0; k < call_.symbols; k += kLanes<T>) {
-            const int left = lanes_left(k);
-            greatest = larger<T>(greatest, lanes_below<T>(left) ? scores.from(k, left) : greatest);
-        }
-        T most = greatest[0];
-        for (int i = 1; i < kLanes<T>; ++i) most = greatest[i] > most ? greatest[i] : most;
-        Vec<T> total{};
-        for (int64_t k = 0; k < call_.symbols; k += kLanes<T>) {
-            const int left = lanes_left(k);
-            total += lanes_below<T>(left) ? exponential<T>(scores.from(k, left) - most) : Vec<T>{};
-        }
-        return most + logarithm(sum<T>(total));
-    }
 
     // Adds what one place gives to the gradients of its scores.
     void add(int64_t row, int64_t u, int64_t u_end, T* first, T* second) const {

@@ -1,5 +1,6 @@
-// The sums over symbols of a transducer for one instruction set: this file is compiled once for each.
+// The sums over symbols of a transducer, and its joint network, for one instruction set: this file is compiled once for each.
 #include "call.h"
+#include "joint.h"
 #include "threads.h"
 #include "transducer.h"
 
@@ -35,5 +36,9 @@ template void emissions<float>(const TransducerCall&);
 template void emissions<double>(const TransducerCall&);
 template void emissions_backward<float>(const TransducerCall&);
 template void emissions_backward<double>(const TransducerCall&);
+template void relate<float>(const JointCall&);
+template void relate<double>(const JointCall&);
+template void join<float>(const JointCall&);
+template void join<double>(const JointCall&);
 
 }  // namespace carousel::CAROUSEL_TARGET
