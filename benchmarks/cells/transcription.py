@@ -1,4 +1,4 @@
-"""Transcription: a training step of CTC, the transducer's loss, and prefix beam search."""
+"""Transcription: a training step of CTC, the transducer's loss, and both beam searches."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,11 +15,14 @@ from benchmarks.cells.cases import OURS, TORCH
 from benchmarks.cells.records import Answer, Figure, Row
 from benchmarks.cells.timing import Effort
 from carousel.data import Alphabet
-from carousel.decoding import PrefixBeam
+from carousel.decoding import Network, PrefixBeam, TransducerBeam
+from carousel.nn import Prediction, Transducer
 from carousel.ops import transducer_loss, transducer_reference
 from carousel.ops.transducer import lattice
 
 FEATURES, HIDDEN, LAYERS, PHONES, BEAM, RATE = 40, 128, 3, 51, 100, 100
+NARROW, SPOKEN = 10, 1 / 0.03
+"""Of a transducer: its beam, and frames a second."""
 CUT = 1e-6
 """Labels less probable than this the peer leaves out of its search, for speed; it finds the same text."""
 PLAIN, AUDIO, PEER = "plain torch", "torchaudio", "fast-ctc-decode"
@@ -31,14 +34,17 @@ Size = tuple[int, int, int]
 def transcription(effort: Effort, size: Size | None = None) -> Answer:
     """What people do with CTC and transducers, on 51 phones; `size` is sequences, frames and labels."""
     size = size or ((2, 60, 12) if effort.quick else (8, 200, 40))
-    rows = [_ctc(size, effort), *(_transducer(size, work, effort) for work in PLACES), _beam(5 * size[1], effort)]
+    losses = [_transducer(size, work, effort) for work in PLACES]
+    searches = [_beam(5 * size[1], effort), *(_search(size[1] // 5, joint, effort) for joint in (None, HIDDEN))]
+    rows = [_ctc(size, effort), *losses, *searches]
     return Answer(
         "transcription",
         "Transcription",
         f"float32, one thread, {PHONES} phones and the blank. CTC: a training step of {LAYERS} layers of {HIDDEN} "
         f"cells in both directions on {FEATURES} features at ragged lengths, torch's as a PackedSequence. Transducer: "
         "the loss and its gradients from the scores at all places, or from the two parts whose sum they are. Beam: "
-        f"frames of random, peaked probabilities, {RATE} a second.",
+        f"frames of random, peaked probabilities, {RATE} a second. Transducer's search: {SPOKEN:.0f} frames a second, "
+        f"their scores peaked alike, a prediction network of {HIDDEN} cells; beside it the search in plain Python.",
         rows,
         notes=[] if find_spec(_module(PEER)) else [MISSING],
     )
@@ -149,6 +155,44 @@ def _beam(time: int, effort: Effort) -> Row:
     if PEER in works:
         cases.against(row, PEER)
     return row
+
+
+class Asked:
+    """A transducer of which a search knows nothing but how it is asked, so that plain Python searches."""
+
+    def __init__(self, net: Transducer) -> None:
+        self.predict, self.join = net.predict, net.join
+
+
+def _search(time: int, joint: int | None, effort: Effort) -> Row:
+    alphabet = Alphabet(tuple(chr(ord("a") + number) for number in range(PHONES)))
+    frames, net = peaked(time)[:, None], peaked_transducer(joint)
+
+    def read(network: Network) -> list[Tensor]:
+        (found,) = TransducerBeam(network, alphabet, NARROW)(frames)
+        return [torch.cat([torch.tensor([found.log_probability]), _labels(found.text)])]
+
+    kind = "sum of scores" if joint is None else f"joint network of {joint}"
+    row = Row(f"{time} frames, beam {NARROW}, {kind}", "transducer beam search", 1)
+    _measured(row, {OURS: partial(read, net), PLAIN: partial(read, Asked(net))}, PLAIN, effort)
+    if row.timings:
+        row.figures.append(Figure("of real time", time / SPOKEN / row.median(OURS), 20.0))
+    cases.against(row, PLAIN)
+    return row
+
+
+def peaked_transducer(joint: int | None) -> Transducer:
+    """A transducer whose scores are those of its frames, (labels,), and what it thinks of the labels so far."""
+    torch.manual_seed(1)
+    width = PHONES + 1
+    net = Transducer(width, Prediction(width, HIDDEN), joint)
+    with torch.no_grad():
+        net.of_frame.bias.zero_()
+        net.of_frame.weight.copy_(torch.eye(joint or width, width))
+        if net.output is not None:  # through the straight part of tanh, and out again
+            net.of_frame.weight.mul_(0.05)
+            net.output.weight[:, :width] += 20 * torch.eye(width)
+    return net
 
 
 def _module(package: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
+from carousel.cli.studies import manifest as manifests
 from carousel.cli.subtitles import subtitles
 from carousel.tasks import TimedSymbol, Transcriber, Transcription, load
 from tests.cli.calls import QUICK, Call, write_rows
@@ -64,6 +65,16 @@ def test_sound_needs_no_front_end_named(manifest: Path, call: Call) -> None:
     assert found.exit_code == 0, found.stderr
     assert "converted from 8000 to 16000" in found.stderr
     assert load("run").frontend == "speech"
+
+
+def test_a_manifest_is_read_once(run: Path, manifest: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, rows = list[Path](), manifests._rows
+    monkeypatch.setattr(manifests, "_rows", lambda path: reads.append(path) or rows(path))
+    for words in (("fit", "transcribe", manifest, "--out", "again", *SPEECH, *QUICK), ("predict", run, manifest)):
+        assert call(*words).exit_code == 0
+        assert reads == [manifest]
+        reads.clear()
+    assert call("evaluate", run, manifest).exit_code == 0 and reads == [manifest]
 
 
 def test_files_are_written_down(run: Path, call: Call) -> None:

@@ -174,6 +174,14 @@ def test_it_begins_with_the_layers_of_another_run(run: Path, head: str) -> None:
     )
 
 
+def test_a_run_to_begin_with_is_read_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, read = list[object](), Transcriber.load
+    monkeypatch.setattr(Transcriber, "load", lambda path: reads.append(path) or read(path))
+    fitted = Transcriber(**{**LEARNS, "max_epochs": 1}, pretrained=str(run)).fit(*spoken(20))
+    assert reads == [str(run)]
+    assert not [name for name in vars(fitted) if name.startswith("_")]
+
+
 def test_what_began_so_can_be_saved_and_read_without_the_run(run: Path, tmp_path: Path) -> None:
     X, y = spoken(20)
     there = shutil.copytree(run, tmp_path / "ctc")

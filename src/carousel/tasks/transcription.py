@@ -291,6 +291,7 @@ class Transcriber(SupervisedEstimator):
             return super()._scaler(kept)
         learned = Transcriber.load(self.pretrained)
         check_features(self.pretrained, learned, self)
+        self._begins_with = learned
         return learned.input_scaler_
 
     def _fit_target(self, target: Any, kept: NDArray[np.int64]) -> Any:
@@ -300,7 +301,7 @@ class Transcriber(SupervisedEstimator):
     def _new_network(self, seed: int) -> Any:
         network, texts = super()._new_network(seed), vars(self).pop("_to_predict", None)
         if self.pretrained is not None:
-            copy_layers(network.lstm, Transcriber.load(self.pretrained).network_.lstm, self.pretrained)
+            copy_layers(network.lstm, vars(self).pop("_begins_with").network_.lstm, self.pretrained)
         if epochs := transducer_options(self.head, self.head_options).prediction_epochs:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)

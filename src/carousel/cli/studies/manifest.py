@@ -61,28 +61,47 @@ class Transcripts:
         return Transcripts(self.sequences.take(chosen), [self.texts[int(i)] for i in chosen], self.source)
 
 
-def read_transcripts(path: str | Path, columns: ManifestColumns, estimator: Transcriber) -> Transcripts:
-    """Features and texts. Raises DataError for a manifest, or files, that cannot be used; FileNotFoundError."""
-    rows = _rows(Path(path))
-    texts = _column(rows, columns.text, path)
-    files = read_files(named_files(path, columns), estimator, named_speakers(path, columns))
-    return Transcripts(files, [text.split() if columns.symbols else text for text in texts], str(path))
+class Manifest:
+    """A manifest, read once.
 
+    Raises DataError for one that cannot be used, FileNotFoundError; what is asked of it raises DataError, naming column
+    or row, where that is missing.
+    """
 
-def named_files(path: str | Path, columns: ManifestColumns) -> list[Path]:
-    """The files that a manifest names. Raises DataError, naming the row, where one is missing."""
-    found = _column(_rows(Path(path)), columns.file, path)
-    if "" in found:
-        raise DataError(f"row {found.index('') + 2} of {path} names no file in column {columns.file!r}")
-    return [Path(path).parent / name for name in found]
+    def __init__(self, path: str | Path, columns: ManifestColumns) -> None:
+        self.path, self._columns, self._rows = Path(path), columns, _rows(Path(path))
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that it names."""
+        found = self._column(self._columns.file)
+        if "" in found:
+            raise DataError(f"row {found.index('') + 2} of {self.path} names no file in column {self._columns.file!r}")
+        return [self.path.parent / name for name in found]
 
-def named_speakers(path: str | Path, columns: ManifestColumns) -> list[str | None] | None:
-    """Who speaks in each file of a manifest; None where it has no such column."""
-    rows = _rows(Path(path))
-    if columns.speaker not in rows[0] and columns.speaker == ManifestColumns.speaker:
-        return None
-    return [name or None for name in _column(rows, columns.speaker, path)]
+    @property
+    def speakers(self) -> list[str | None] | None:
+        """Who speaks in each file; None where there is no such column."""
+        name = self._columns.speaker
+        if name not in self._rows[0] and name == ManifestColumns.speaker:
+            return None
+        return [own or None for own in self._column(name)]
+
+    @property
+    def texts(self) -> list[Any]:
+        """What each file says: a text, or a list of symbols."""
+        found = self._column(self._columns.text)
+        return [text.split() for text in found] if self._columns.symbols else list(found)
+
+    def transcripts(self, estimator: Transcriber) -> Transcripts:
+        """Features and texts. Raises DataError for files that cannot be used; FileNotFoundError."""
+        texts = self.texts
+        return Transcripts(read_files(self.files, estimator, self.speakers), texts, str(self.path))
+
+    def _column(self, name: str) -> list[str]:
+        if name not in self._rows[0]:
+            raise DataError(f"{self.path} has no column {name!r}; it has {', '.join(map(repr, self._rows[0]))}")
+        return [(row[name] or "").strip() for row in self._rows]
 
 
 def read_files(
@@ -172,9 +191,3 @@ def _rows(path: Path) -> list[dict[str, str]]:
     if not rows:
         raise DataError(f"{path} has no rows; give one for each file, below a line of column names")
     return rows
-
-
-def _column(rows: list[dict[str, str]], name: str, path: str | Path) -> list[str]:
-    if name not in rows[0]:
-        raise DataError(f"{path} has no column {name!r}; it has {', '.join(map(repr, rows[0]))}")
-    return [(row[name] or "").strip() for row in rows]

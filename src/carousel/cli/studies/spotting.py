@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from carousel.cli.studies.manifest import ManifestColumns, Transcripts, named_files, read_files, read_transcripts
+from carousel.cli.studies.manifest import Manifest, ManifestColumns, Transcripts, read_files
 from carousel.cli.studies.readings import frame_times
 from carousel.cli.studies.transcription import TranscriptionStudy
 from carousel.data import DataError
@@ -65,7 +65,7 @@ class SpottingStudy(TranscriptionStudy):
 
     @classmethod
     def predictions(cls, estimator: Any, columns: Any, path: Path) -> dict[str, Any]:
-        files = named_files(path, columns)
+        files = Manifest(path, columns).files
         found = estimator.spot(read_files(files, estimator))
         rows = [(str(file), own) for file, listed in zip(files, found, strict=True) for own in listed]
         names = ("keyword", "start", "end", "confidence")
@@ -74,7 +74,7 @@ class SpottingStudy(TranscriptionStudy):
     @classmethod
     def evaluation(cls, estimator: Any, columns: Any, path: Path | None) -> Results:
         assert path is not None
-        return _results(estimator, read_transcripts(path, columns, estimator), {})
+        return _results(estimator, Manifest(path, columns).transcripts(estimator), {})
 
 
 def _results(spotter: KeywordSpotter, test: Transcripts, others: dict[str, list[list[str]]]) -> Results:

@@ -11,15 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carousel.cli.studies.base import Study
-from carousel.cli.studies.manifest import (
-    ManifestColumns,
-    Transcripts,
-    acquainted,
-    named_files,
-    named_speakers,
-    read_files,
-    read_transcripts,
-)
+from carousel.cli.studies.manifest import Manifest, ManifestColumns, Transcripts, acquainted, read_files
 from carousel.cli.studies.parts import summary
 from carousel.cli.studies.readings import Read, transcription_findings
 from carousel.data import DataError
@@ -38,15 +30,16 @@ class TranscriptionStudy(Study):
         assert isinstance(estimator, Transcriber)
         self.estimator: Transcriber = estimator
         self.settings = columns
-        listed = named_files(columns.path or "", columns)
+        given = Manifest(columns.path or "", columns)
+        listed = given.files
         if estimator.frontend is None and any(path.suffix != ".npy" for path in listed):
             estimator.frontend = "ink" if all(path.suffix == ".json" for path in listed) else "speech"
-        found = read_transcripts(columns.path or "", columns, estimator)
+        found = given.transcripts(estimator)
         if columns.test is None:
             kept, held = _split(len(found), columns.test_fraction, seed)
             self.train, self.test = found.take(kept), found.take(held)
         else:
-            self.train, self.test = found, read_transcripts(columns.test, columns, estimator)
+            self.train, self.test = found, Manifest(columns.test, columns).transcripts(estimator)
 
     def fit_reports(self, checkpoint: Path) -> Iterator[Report]:
         return self.estimator.fit_reports(self.train.sequences, self.train.texts, checkpoint=checkpoint)
@@ -69,14 +62,14 @@ class TranscriptionStudy(Study):
 
     @classmethod
     def predictions(cls, estimator: Any, columns: Any, path: Path) -> dict[str, Any]:
-        files = named_files(path, columns)
-        own, sequences = acquainted(estimator, read_files(files, estimator, named_speakers(path, columns)))
-        return {"file": list(map(str, files)), "predicted": own.predict(sequences)}
+        given = Manifest(path, columns)
+        own, sequences = acquainted(estimator, read_files(given.files, estimator, given.speakers))
+        return {"file": list(map(str, given.files)), "predicted": own.predict(sequences)}
 
     @classmethod
     def evaluation(cls, estimator: Any, columns: Any, path: Path | None) -> Results:
         assert path is not None
-        return _results(_found(estimator, read_transcripts(path, columns, estimator)), {})
+        return _results(_found(estimator, Manifest(path, columns).transcripts(estimator)), {})
 
 
 def _found(estimator: Transcriber, test: Transcripts) -> Read:
