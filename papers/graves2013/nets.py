@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from carousel import Transcriber
+from carousel.data.audio import SpeechFrontend
 from papers.graves2013.speech import Part, material
 
 Settings = dict[str, Any]
@@ -16,8 +17,8 @@ KEPT = Path("runs") / "papers" / "graves2013"
 
 def data(settings: Settings) -> dict[str, Part]:
     """The recordings as the settings want them."""
-    names = ("sample", "bands", "deltas", "stack")
-    return material(*(settings[name] for name in names), tuple(tuple(each) for each in settings["speeds"]))
+    frontend = SpeechFrontend(**{name: settings[name] for name in ("bands", "deltas", "stack")})
+    return material(settings["sample"], frontend, tuple(tuple(each) for each in settings["speeds"]))
 
 
 def trained(settings: Settings) -> Transcriber:

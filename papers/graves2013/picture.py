@@ -46,7 +46,8 @@ def _heads(panel: Any, results: Results) -> None:
         bars.append((title, row["beam"]["all"], "#d55e00"))
         if "language" in row:
             bars.append((f"{title}, with 5-gram", row["language"]["all"], GREY))
-    bars.append(("three nets with CTC, 5-gram", results["together"]["mean"], GREY))
+    bars.append(("the same, begun at three frames", results["alone"]["mean"], GREY))
+    bars.append(("three nets with CTC, so, 5-gram", results["together"]["mean"], GREY))
     bars.append(("these, 5-gram and two transducers", results["together"]["both"], GREY))
     titles, rates, colours = zip(*bars, strict=True)
     drawn = panel.barh(titles, [100 * rate for rate in rates], color=colours)

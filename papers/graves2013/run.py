@@ -20,14 +20,13 @@ SEARCH = ("order", "weights", "bonuses", "beam", "beam_tried")
 
 
 def parts(settings: Settings) -> Parts:
-    """A net each; some of them together."""
+    """A net each; the best from several beginnings, and some nets together."""
     found: Parts = {
         name: partial(learned, described(settings, name), searched(settings, name)) for name in settings["nets"]
     }
-    if settings["together"]:
-        ctc, transducers = ([described(settings, name) for name in names] for names in settings["together"])
-        search = {name: settings[name] for name in (*SEARCH, "readings", "transducer_weights")}
-        found["together"] = partial(together, ctc, transducers, search)
+    for name, members in settings["together"].items():
+        nets = [[described(settings, own) for own in members[kind]] for kind in ("ctc", "transducers")]
+        found[name] = partial(together, *nets, {each: settings[each] for each in SEARCH} | settings["search"])
     return found
 
 
@@ -63,12 +62,13 @@ def learned(settings: Settings, search: Settings) -> dict[str, Any]:
 
 def claims(results: Results) -> dict[str, list[float]]:
     """One list of values for each claim of expected.json: error rates by beam search, and others by their names."""
-    found = {name: [row["beam"]["all"]] for name, row in results.items() if name != "together"}
-    found |= {f"{name}, language": [results[name]["language"]["all"]] for name in results if name in SPOKEN}
+    found = {name: [row["beam"]["all"]] for name, row in results.items() if "beam" in row}
+    found |= {f"{name}, language": [results[name]["language"]["all"]] for name in SPOKEN & results.keys()}
     found["letters, words"] = [results["letters"]["language"]["words"]]
     if BEST in results:
         found[f"{BEST}, no pauses"] = [results[BEST]["language"]["without pauses"]]
         found["order"] = [_in_order({name: values[0] for name, values in found.items()})]
+        found["alone, mean"] = [results["alone"]["mean"]]
         found |= {f"together, {way}": [results["together"][way]] for way in ("mean", "both")}
     return found
 

@@ -1,4 +1,4 @@
-"""Nets together: the mean of those with CTC is read off, and transducers help to rank its readings."""
+"""Nets together: what those with CTC say of several beginnings is read off as one; transducers help to rank it."""
 
 from itertools import product
 from typing import Any
@@ -22,24 +22,38 @@ Scored = list[tuple[Hypothesis, float]]
 def together(ctc: list[Settings], transducers: list[Settings], search: Settings) -> dict[str, Any]:
     """The error rate on the test part; the weights of language model and transducers are chosen on the other one."""
     several, helpers = ([Transcriber.load(known(each)) for each in nets] for nets in (ctc, transducers))
-    parts = {name: part for name, part in data(ctc[0]).items() if name != "training"}
+    given = data(ctc[0] | {"speeds": [[1, 1]]})
+    parts = {name: given[name] for name in ("validation", "test")}
     said = {name: mean(several, part) for name, part in parts.items()}
-    beam = chosen(several[0], said["validation"], parts["validation"], search, data(ctc[0])["training"])
+    beam = chosen(several[0], said["validation"], parts["validation"], search, given["training"])
     read = {name: [beam.n_best(own, None, search["readings"])[0] for own in said[name]] for name in parts}
     scored = {
         name: [judged(helpers, *each) for each in zip(part.features, read[name], strict=True)]
         for name, part in parts.items()
     }
-    rates = {weight: rate(scored["validation"], parts["validation"], weight) for weight in search["transducer_weights"]}
-    best = min(rates, key=lambda weight: rates[weight])
-    alone = {"mean": rate(scored["test"], parts["test"], 0.0)}
-    return {**alone, "both": rate(scored["test"], parts["test"], best), "weight": best, "validation": rates[best]}
+    tried = {weight: rate(scored["validation"], parts["validation"], weight) for weight in search["transducer_weights"]}
+    best = min(tried, key=lambda weight: tried[weight])
+    found = {"mean": rate(scored["test"], parts["test"], 0.0), "both": rate(scored["test"], parts["test"], best)}
+    return {**found, "weight": best, "validation": {"mean": tried[0.0], "both": tried[best]}}
 
 
 def mean(nets: list[Transcriber], part: Part) -> LogProbs:
-    """The logarithm of the mean of what nets say of each frame: they learned from each other, and spell in time."""
-    said = [net.log_probabilities(part.features) for net in nets]
-    return [np.logaddexp.reduce(own, axis=0) - np.log(len(nets)) for own in zip(*said, strict=True)]
+    """The geometric mean of what nets say of each frame, whichever of the frames that are stacked comes first.
+
+    They learned from each other, and spell in time.
+    """
+    said = [net.log_probabilities(frames) for net in nets for frames in (part.features, *part.later)]
+    return [_normalised(np.mean(_of_one_length(own), axis=0)) for own in zip(*said, strict=True)]
+
+
+def _of_one_length(said: tuple[NDArray[np.float64], ...]) -> list[NDArray[np.float64]]:
+    """Those that begin later may be a frame shorter."""
+    shortest = min(map(len, said))
+    return [own[:shortest] for own in said]
+
+
+def _normalised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
 
 
 def chosen(net: Transcriber, said: LogProbs, part: Part, search: Settings, training: Part) -> PrefixBeam:
