@@ -76,7 +76,7 @@ def _measured(claim: dict[str, Any]) -> str:
     if claim["ours"] is None:
         return "none"
     mean, low, high = (f"{claim[name]:.4g}" for name in ("ours", "low", "high"))
-    return mean if low == high else f"{mean} ({low} to {high})"
+    return mean if low == high or claim.get("figure") == "greatest" else f"{mean} ({low} to {high})"
 
 
 def _minutes(minutes: float) -> str:

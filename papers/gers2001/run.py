@@ -50,13 +50,13 @@ def claims(results: Results) -> dict[str, list[float]]:
 
 
 def net_claims(key: str, nets: list[dict[str, int]]) -> dict[str, list[float]]:
-    """What is claimed of nets: their reach is that of those that accept all, and the best is of either time."""
+    """What is claimed of nets: the reach is that of those that accept all; the best has the greatest, of either time."""
     able = [net for net in nets if net["done"]]
     found = {f"{key}_solved": [float(net["done"] > 0) for net in nets]}
     found[f"{key}_strings"] = [float(net["done"]) for net in able] or [0.0]
     for when in [name for name in nets[0] if name != "done"]:
         found[f"{key}_{when}"] = [float(net[when]) for net in able] or [0.0]
-    found[f"{key}_best"] = [max(float(number) for net in nets for name, number in net.items() if name != "done")]
+    found[f"{key}_best"] = [max(float(number) for name, number in net.items() if name != "done") for net in nets]
     return found
 
 

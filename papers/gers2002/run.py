@@ -49,6 +49,7 @@ def course(settings: Settings, cell: str) -> pool.Course:
         test=Trials(tolerance=settings["tolerance"], longest=test, most=1),
         promising=longest,
         measure=partial(off, settings) if settings["kind"] == "wave" else None,
+        reset=settings.get("reset", False),
         **{name: settings[name] for name in ("streams", "steps", "share", "chunk", "places", "tests")},
     )
 
@@ -107,9 +108,12 @@ LOOKS = {
 }
 TITLES = {
     "spikes10": "a spike every 10 steps", "recalled10": "the same, paper's rates and biases",
-    "open10": "the same, paper's biases", "spikes30": "a spike every 30 steps", "cosine10": "cosine, period 10",
+    "turned10": "paper's rates, output gate closed", "half10": "paper's rates, output gate half open",
+    "both10": "paper's rates, both gates open", "open10": "paper's biases, a greater rate",
+    "spikes30": "a spike every 30 steps", "cosine10": "cosine, period 10",
     "opencosine10": "the same, paper's biases", "triangle10": "triangle, period 10",
-    "rectangle10": "rectangle, period 10", "cosine25": "cosine, period 25", "delays10": "delays of 10 and 11 steps",
+    "rectangle10": "rectangle, period 10", "cosine25": "cosine, period 25",
+    "delays10": "delays of 10 and 11 steps", "once10": "the same, one at a time",
 }  # fmt: skip
 
 

@@ -242,6 +242,20 @@ def test_the_small_size_can_have_a_figure_of_its_own(monkeypatch: pytest.MonkeyP
     assert held == [True, False, False, True]
 
 
+def test_a_claim_may_be_about_the_best_of_its_runs(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = toy()
+    path = claims.ROOT / "toy" / "expected.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["claims"]["mean"]["figure"] = "greatest"
+    path.write_text(json.dumps(told), encoding="utf-8")
+    monkeypatch.setattr(run.code, "claims", lambda results: {"mean": [1.0, 9.0, 3.0]})
+    with pytest.raises(SystemExit) as ended:
+        main(["toy", "--write"])
+    assert ended.value.code == 0
+    assert "| Parts | 2 (as recalled) | 9 | 3 |" in page.table("toy")
+    assert not claims.verdicts("toy", {"mean": [9.5, 9.5]}, size="full")[0].holds
+
+
 def test_figures_of_low_confidence_are_not_shown() -> None:
     claim = {"published": 3.5}
     shown = [page._published(claim | {"tag": tag}) for tag in ("V", "M+", "M", "M-")]
