@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carousel.data import corpora
-from carousel.data.audio import AddNoise, SpeechFrontend, read_audio
+from carousel.data.audio import AddNoise, JitterFeatures, SpeechFrontend, read_audio
 from carousel.data.audio.recording import resample
 from carousel.data.corpora import Voice, spoken
 
@@ -16,8 +16,20 @@ VOICES = {"en": "en-us", "es": "es-419", "fr": "fr", "it": "it", "ru": "ru"}
 """eSpeak's voices, as near to the speakers' own countries as it has them."""
 HEARD = ("m1", "m2", "m3", "m4", "m5", "f1", "f2", "f3", "f4")
 UNHEARD = ("m6", "m7", "f5")
-PADDING, KNOTS = 2000, 6
-"""Samples of silence at most, and points of the curve."""
+MANY = (
+    "Alex", "Alicia", "Andrea", "Andy", "Annie", "AnxiousAndy", "Demonic", "Denis", "Diogo", "Gene", "Gene2",
+    "Henrique", "Hugo", "Jacky", "Lee", "Marco", "Mario", "Michael", "Mike", "Nguyen", "Reed", "RicishayMax",
+    "RicishayMax2", "RicishayMax3", "Storm", "Tweaky", "adam", "anika", "announcer", "antonio", "aunty", "belinda",
+    "benjamin", "boris", "caleb", "croak", "david", "ed", "edward", "edward2", "f1", "f2", "f3", "f4", "grandma",
+    "grandpa", "gustave", "ian", "iven", "iven2", "iven3", "iven4", "john", "kaukovalta", "linda", "m1", "m2", "m3",
+    "m4", "m5", "m8", "marcelo", "max", "michel", "miguel", "mike2", "norbert", "pablo", "paul", "pedro", "quincy",
+    "rob", "robert", "sandro", "shelby", "steph", "steph2", "steph3", "travis", "victor", "whisper", "zac",
+)  # fmt: skip
+"""All that eSpeak has, but for robots, those that are tested, and"""
+OTHER = ("klatt", "klatt2", "klatt3", "klatt4", "klatt5", "klatt6")
+"""voices of another kind of synthesis (Klatt 1980), by which settings were chosen."""
+PADDING, KNOTS, LOUD = 2000, 6, 6.0
+"""Samples of silence at most, points of the curve, and nats of energy (26 dB) below the loudest frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +43,17 @@ class Digits:
         """Each feature with mean 0 and deviation 1 over its recording: what is left does not know the channel."""
         own = [(one - one.mean(0)) / (one.std(0) + 1e-3) for one in self.features]
         return Digits(own, self.digits)
+
+    def trimmed(self) -> "Digits":
+        """Without what lies before the first and after the last loud frame; the first feature is the log energy."""
+        loud = [np.flatnonzero(one[:, 0] > one[:, 0].max() - LOUD) for one in self.features]
+        own = [one[frames[0] : frames[-1] + 1] for one, frames in zip(self.features, loud, strict=True)]
+        return Digits(own, self.digits)
+
+    def jittered(self, deviation: float, seed: int) -> "Digits":
+        """With normal noise on all features."""
+        rng, jitter = np.random.default_rng(seed), JitterFeatures(deviation=deviation)
+        return Digits([jitter(one, rng) for one in self.features], self.digits)
 
 
 @lru_cache(maxsize=32)

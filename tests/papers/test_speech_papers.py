@@ -5,9 +5,13 @@ from itertools import product
 import numpy as np
 import pytest
 
+from carousel.data.audio import SpeechFrontend
 from papers.fernandez2007.russian import _rows, _spelling
 from papers.fernandez2007.talk import FILLERS, KEYWORDS, NUMBERS, OPENERS, PATTERNS, plain, sentence
+from papers.graves2004.voices import LOUD, Digits
 from papers.graves2004.warping import costs, nearest
+from papers.graves2013.speech import Part, material
+from papers.graves2013.together import mean
 
 Series = np.ndarray
 
@@ -78,3 +82,33 @@ def test_a_word_is_spelt_by_the_phones_that_tell_it_from_others() -> None:
     rows = [_rows(own.split()) for own in phones]
     total = Counter(row for one in rows for row in one)
     assert _spelling("tak", said, rows, total) == ("t", "a", "k")
+
+
+def test_digits_are_trimmed_to_what_is_loud() -> None:
+    energy = np.array([0.0, 3.0, 9.0, 2.0, 10.0, 4.5, 3.9, 0.0])
+    quiet = Digits([np.stack([energy, np.arange(8.0)], axis=1)], [7]).trimmed()
+    assert quiet.features[0][:, 1].tolist() == [2, 3, 4, 5] and quiet.digits == [7] and LOUD == 6
+    assert not np.allclose(quiet.jittered(0.5, 0).features[0], quiet.features[0])
+
+
+def test_a_part_that_begins_later_holds_the_same_frames() -> None:
+    parts = material(True, SpeechFrontend(deltas=1, stack=3), ((1, 1), (10, 11)))
+    assert len(parts["training"].phones) == 2 * len(parts["test"].phones) and not parts["training"].later
+    whole, (second, third) = parts["test"].features, parts["test"].later
+    for own, one, two in zip(whole, second, third, strict=True):
+        count, size = len(two) - 2, own.shape[1] // 3
+        np.testing.assert_allclose(one[1:count, :size], own[1:count, size : 2 * size], atol=1e-4)
+        np.testing.assert_allclose(two[1:count, :size], own[1:count, 2 * size :], atol=1e-4)
+
+
+def test_nets_together_say_the_geometric_mean() -> None:
+    class Net:
+        def log_probabilities(self, frames: list[Series]) -> list[Series]:
+            return [np.log(own) for own in frames]
+
+    said = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
+    later = np.array([[0.1, 0.9], [0.5, 0.5]])
+    (found,) = mean([Net(), Net()], Part(features=[said], later=[[later]]))  # type: ignore[list-item]
+    np.testing.assert_allclose(np.exp(found), [[0.5, 0.5], [0.5, 0.5]])
+    (alone,) = mean([Net()], Part(features=[said]))  # type: ignore[list-item]
+    np.testing.assert_allclose(np.exp(alone), said)
