@@ -32,10 +32,15 @@ def parts(settings: Settings) -> Parts:
 
 
 def options(environment: Settings, arm: str) -> dict[str, Any]:
-    """How the controller of an arm is made."""
+    """How the controller of an arm is made: by the table of the arm, or of its method."""
     kind = "evolution" if arm == "evolution" else "ppo"
     hidden = [] if arm == "full" else environment["hide"]
-    return {**environment[kind], "method": kind, "hide": hidden, "memory": arm in ("ppo", "evolution")}
+    return {
+        **environment.get(arm, environment[kind]),
+        "method": kind,
+        "hide": hidden,
+        "memory": arm in ("ppo", "evolution"),
+    }
 
 
 def learned(name: str, how: dict[str, Any], seed: int, episodes: int) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def claims(results: Results) -> dict[str, list[float]]:
 
 
 def net_claims(key: str, nets: list[dict[str, int]]) -> dict[str, list[float]]:
-    """What is claimed of nets: the reach is that of those that accept all; the best has the greatest, of either time."""
+    """What is claimed of nets: the reach is that of those that accept all; the best is of either time."""
     able = [net for net in nets if net["done"]]
     found = {f"{key}_solved": [float(net["done"] > 0) for net in nets]}
     found[f"{key}_strings"] = [float(net["done"]) for net in able] or [0.0]
