@@ -16,14 +16,14 @@ COUNTS = {"done": "", "first": "_first", "easy": "_easy"}
 
 
 def described(settings: Settings) -> dict[str, Settings]:
-    """All experiments by name, each with all its numbers; those that are not `measured` are set up and wait."""
+    """All experiments by name, each with all its numbers."""
     common = {name: settings[name] for name in ("nets", "groups", "chunk", "test")}
     return {name: common | given for name, given in settings["experiments"].items()}
 
 
 def experiments(settings: Settings) -> dict[str, Settings]:
     """The experiments of this size by name."""
-    found = {name: given for name, given in described(settings).items() if given.get("measured", True)}
+    found = described(settings)
     names = settings.get("only", [name for name, given in found.items() if settings["long"] or not given.get("long")])
     return {name: _at_most(found[name], settings.get("at_most")) for name in names}
 
@@ -32,20 +32,30 @@ def _at_most(given: Settings, most: int | None) -> Settings:
     """With so many groups, and neither Adam nor guessing, where the size says so."""
     if most is None:
         return given
-    return {name: value for name, value in given.items() if name not in ("adam", "guess")} | {"groups": most}
+    return without(given, "adam", "guess") | {"groups": most}
 
 
 def parts(settings: Settings) -> Parts:
-    """Of each experiment the groups of nets, the nets that learn by Adam, and the seeds of guessing."""
+    """Of each experiment the groups of nets, the nets that learn by Adam, and the seeds of guessing.
+
+    None is told how many others there are, so that it need not be run again when there are more.
+    """
     found: Parts = {}
     for name, given in experiments(settings).items():
+        adam, guess = given.get("adam", {"nets": 0}), given.get("guess", {"seeds": 0})
+        own = without(given, "groups", "long", "adam", "guess")
         for group in range(given["groups"]):
-            found[f"{name} group {group}"] = partial(online, given, group)
-        for seed in range(given["adam"]["nets"] if "adam" in given else 0):
-            found[f"{name} adam {seed}"] = partial(backwards, given, seed)
-        for seed in range(given["guess"]["seeds"] if "guess" in given else 0):
-            found[f"{name} guess {seed}"] = partial(guessed, given, seed)
+            found[f"{name} group {group}"] = partial(online, own, group)
+        for seed in range(adam["nets"]):
+            found[f"{name} adam {seed}"] = partial(backwards, own | without(adam, "nets"), seed)
+        for seed in range(guess["seeds"]):
+            found[f"{name} guess {seed}"] = partial(guessed, own | {"guess": without(guess, "seeds")}, seed)
     return found
+
+
+def without(given: Settings, *names: str) -> Settings:
+    """All numbers but these."""
+    return {name: value for name, value in given.items() if name not in names}
 
 
 def online(given: Settings, group: int) -> dict[str, Any]:
@@ -55,8 +65,7 @@ def online(given: Settings, group: int) -> dict[str, Any]:
 
 def backwards(given: Settings, seed: int) -> dict[str, Any]:
     """A net by backpropagation through time and Adam, on the strings that the group of this seed has."""
-    own = given | given["adam"]
-    return PROTOCOLS[given["protocol"]](Backwards(own, seed), own, seed)
+    return PROTOCOLS[given["protocol"]](Backwards(given, seed), given, seed)
 
 
 def claims(results: Results) -> dict[str, list[float]]:

@@ -147,9 +147,17 @@ def test_what_stands_in_the_table_of_adam_comes_first(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(run, "Backwards", student)
     given = small("adding100", adam={"nets": 1, "batch": 10, "learning_rate": 0.01, "limit": 150, "cells": 8})
-    found = run.backwards(given, 4)
+    found = run.parts({**FULL, "long": False, "experiments": {"adding": given}})["adding adam 0"]()
     assert [row[0] for row in found["curve"]] == [50, 100, 150]
-    assert (seen["cells"], seen["learning_rate"], seen["block"], seen["seed"]) == (8, 0.01, 2, 4)
+    assert (seen["cells"], seen["learning_rate"], seen["block"], seen["seed"]) == (8, 0.01, 2, 0)
+
+
+def test_more_nets_leave_what_is_known_as_it_is() -> None:
+    few = run.parts(FULL | {"long": False})
+    more = FULL["experiments"]["order6a"] | {"groups": 9, "adam": FULL["experiments"]["order6a"]["adam"] | {"nets": 5}}
+    many = run.parts(FULL | {"long": False, "experiments": {"order6a": more}})
+    for name in ("order6a group 0", "order6a adam 2", "order6a guess 0"):
+        assert (many[name].args, many[name].keywords) == (few[name].args, few[name].keywords)
 
 
 def test_guessing_finds_what_is_easy() -> None:

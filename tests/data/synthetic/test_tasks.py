@@ -135,6 +135,9 @@ def test_anything_between_x_and_y() -> None:
     within = strings.inputs[~strings.begins]
     assert within.bincount().min() > 0.9 * len(within) / 9
     assert within.max() == 8
+    assert strings.observed.all()
+    told = drawn(shuffled, symbols=10, ends=True)
+    assert told.observed.equal(told.ends) and told.targets.equal(strings.targets)
 
 
 def test_long_lags() -> None:

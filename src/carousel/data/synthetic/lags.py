@@ -1,5 +1,7 @@
 """Long time lags: a symbol to be told again after many others (Hochreiter & Schmidhuber 1997, experiment 2)."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,13 +21,16 @@ def memorised(count: int, generator: torch.Generator, *, symbols: int = 100) -> 
     return _framed(torch.arange(symbols - 1).repeat(count, 1), count, generator)
 
 
-def shuffled(count: int, generator: torch.Generator, *, symbols: int = 100) -> Strings:
+def shuffled(count: int, generator: torch.Generator, *, symbols: int = 100, ends: bool = False) -> Strings:
     """The same strings, but what stands between x or y and its second coming is drawn from a_1, ..., a_{p-1}.
 
-    The other symbols cannot be foretold: of the outputs only those at the end can be judged.
+    The other symbols cannot be foretold: of the outputs only those at the end can be judged, and with `ends` only
+    those are observed.
     Source: Hochreiter & Schmidhuber 1997, experiment 2b.
     """
-    return _framed(torch.randint(0, symbols - 1, (count, symbols - 1), generator=generator), count, generator)
+    between = torch.randint(0, symbols - 1, (count, symbols - 1), generator=generator)
+    strings = _framed(between, count, generator)
+    return replace(strings, observed=strings.ends) if ends else strings
 
 
 def _framed(between: Tensor, count: int, generator: torch.Generator) -> Strings:
