@@ -19,13 +19,16 @@ NETS = ("blstm", "brnn", "lstm_delay", "rnn_delay", "lstm", "rnn", "mlp", "frame
 
 
 def parts(settings: Settings) -> Parts:
-    """A net and a seed each; the hidden Markov model; it and the best net on all training utterances."""
-    nets = [(net, seed) for seed in range(settings["seeds"]) for net in NETS]
-    found: Parts = {"hmm": partial(markov, settings)}
-    if not settings["sample"]:
-        whole = settings | {"training_every": 1}
-        found |= {"whole hmm": partial(markov, whole), "whole blstm": partial(learned, whole, "blstm", 0)}
-    return found | {f"{net} seed {seed}": partial(learned, settings, net, seed) for net, seed in nets}
+    """A net and a seed each; the hidden Markov model; it and the best net on a part of the training utterances."""
+    plan = {name: value for name, value in settings.items() if name not in ("seeds", "more_seeds", "fewer", "long")}
+    found: Parts = {"hmm": partial(markov, plan)}
+    for net in NETS:
+        for seed in range(settings["more_seeds"].get(net, settings["seeds"])):
+            found[f"{net} seed {seed}"] = partial(learned, plan, net, seed)
+    if settings["fewer"]:
+        few = plan | {"training_every": settings["fewer"]}
+        found |= {"fewer hmm": partial(markov, few), "fewer blstm": partial(learned, few, "blstm", 0)}
+    return found
 
 
 @lru_cache(maxsize=4)
@@ -90,12 +93,12 @@ def markov(settings: Settings) -> dict[str, Any]:
 def claims(results: Results) -> dict[str, list[float]]:
     """One list of values for each claim of expected.json."""
     found = {net: [row["test"] for name, row in results.items() if name.startswith(f"{net} seed")] for net in NETS}
-    ordered = [_in_order({net: found[net][seed] for net in NETS}) for seed in range(len(found["blstm"]))]
+    ordered = [_in_order(dict(zip(NETS, test, strict=True))) for test in zip(*found.values(), strict=False)]
     hybrid = [row["decoded"] for name, row in results.items() if name.startswith("blstm seed")]
     found |= {"hybrid": hybrid, "hmm": [results["hmm"]["test"]], "order": ordered}
-    if "whole blstm" in results:
-        best, other = results["whole blstm"], results["whole hmm"]
-        found |= {"whole_blstm": [best["test"]], "whole_hmm": [other["test"]], "whole_hybrid": [best["decoded"]]}
+    if "fewer blstm" in results:
+        best, other = results["fewer blstm"], results["fewer hmm"]
+        found |= {"fewer_blstm": [best["test"]], "fewer_hmm": [other["test"]], "fewer_hybrid": [best["decoded"]]}
     return found
 
 
