@@ -104,8 +104,8 @@ def claims(results: Results) -> dict[str, list[float]]:
 
 def _in_order(test: dict[str, float]) -> float:
     """The share of the paper's comparisons between architectures that come out as there."""
-    pairs = [("blstm", net) for net in NETS[1:]] + [("brnn", "rnn_delay"), ("lstm_delay", "lstm"), ("lstm", "frame")]
-    pairs += [("lstm_delay", "rnn_delay"), ("lstm_delay", "mlp"), ("rnn", "frame"), ("mlp", "frame")]
+    pairs = [("blstm", net) for net in NETS[1:]] + [("brnn", "lstm_delay"), ("brnn", "rnn_delay"), ("lstm_delay", "lstm")]
+    pairs += [("lstm_delay", "rnn_delay"), ("lstm_delay", "mlp"), ("lstm", "frame"), ("rnn", "frame"), ("mlp", "frame")]
     return float(np.mean([test[better] > test[worse] for better, worse in pairs]))
 
 
