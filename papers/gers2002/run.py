@@ -21,6 +21,20 @@ CELLS: dict[str, Cell] = {
     "unforgetting": PEEPHOLE.with_options(forget=Open()),
 }
 """The cells of the paper: with peepholes (17 weights), without them, and with them but without a forget gate."""
+LOOKS = {
+    "peephole": ("with peepholes", "#0072b2"),
+    "plain": ("without peepholes", "#d55e00"),
+    "unforgetting": ("without a forget gate", "#57606a"),
+}
+TITLES = {
+    "spikes10": "a spike every 10 steps", "recalled10": "the same, paper's rates and biases",
+    "turned10": "paper's rates, output gate closed", "half10": "paper's rates, output gate half open",
+    "both10": "paper's rates, both gates open", "open10": "paper's biases, a greater rate",
+    "spikes30": "a spike every 30 steps", "cosine10": "cosine, period 10",
+    "opencosine10": "the same, paper's biases", "triangle10": "triangle, period 10",
+    "rectangle10": "rectangle, period 10", "cosine25": "cosine, period 25",
+    "delays10": "delays of 10 and 11 steps", "once10": "the same, one at a time",
+}  # fmt: skip
 
 
 def parts(settings: Settings) -> Parts:
@@ -99,22 +113,6 @@ def claims(results: Results) -> dict[str, list[float]]:
         if solved and solved[0]["measured"] is not None:
             found[f"{part} off"] = [net["measured"] for net in solved]
     return found
-
-
-LOOKS = {
-    "peephole": ("with peepholes", "#0072b2"),
-    "plain": ("without peepholes", "#d55e00"),
-    "unforgetting": ("without a forget gate", "#57606a"),
-}
-TITLES = {
-    "spikes10": "a spike every 10 steps", "recalled10": "the same, paper's rates and biases",
-    "turned10": "paper's rates, output gate closed", "half10": "paper's rates, output gate half open",
-    "both10": "paper's rates, both gates open", "open10": "paper's biases, a greater rate",
-    "spikes30": "a spike every 30 steps", "cosine10": "cosine, period 10",
-    "opencosine10": "the same, paper's biases", "triangle10": "triangle, period 10",
-    "rectangle10": "rectangle, period 10", "cosine25": "cosine, period 25",
-    "delays10": "delays of 10 and 11 steps", "once10": "the same, one at a time",
-}  # fmt: skip
 
 
 def draw(results: Results, path: Path) -> None:

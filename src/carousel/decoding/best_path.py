@@ -6,7 +6,17 @@ from typing import Any
 import numpy as np
 
 from carousel.decoding import extension, reference
-from carousel.decoding.hypothesis import DecodingError, Hypothesis, Partial, Reals, Symbols, piece, sequences, written
+from carousel.decoding.hypothesis import (
+    DecodingError,
+    Hypothesis,
+    Partial,
+    Reals,
+    Symbols,
+    piece,
+    reported,
+    sequences,
+    written,
+)
 
 
 def best_path(log_probs: Any, lengths: Any, alphabet: Symbols) -> list[Hypothesis]:
@@ -76,7 +86,7 @@ def align(log_probs: Any, labels: Sequence[int], alphabet: Symbols) -> Hypothesi
     labels = [int(label) for label in labels]
     text = alphabet.text(labels)
     run = reference if extension.module is None else extension.module
-    score, *spans = run.align(frames, labels, alphabet.blank)
+    score, starts, ends, peaks = run.align(frames, labels, alphabet.blank)
     if score == -np.inf:
         raise DecodingError(f"{len(frames)} frames hold no alignment of {text!r}; give more frames or fewer labels")
-    return Hypothesis(text, tuple(labels), written(alphabet, labels, list(zip(*spans, strict=True))), score, score)
+    return reported(alphabet, labels, starts, ends, peaks, score, score)

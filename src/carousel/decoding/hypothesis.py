@@ -120,6 +120,20 @@ def as_array(values: Any) -> Reals:
     return np.asarray(values, dtype=np.float64)
 
 
+def reported(
+    alphabet: Symbols,
+    labels: Sequence[int],
+    starts: Sequence[int],
+    ends: Sequence[int],
+    peaks: Sequence[float],
+    log_probability: float,
+    score: float,
+) -> Hypothesis:
+    """What a search reports, as a reading: its labels, with the first frame, the end and the peak of each."""
+    symbols = written(alphabet, labels, list(zip(starts, ends, peaks, strict=True)))
+    return Hypothesis(alphabet.text(labels), tuple(labels), symbols, log_probability, score)
+
+
 def common(prefixes: Sequence[Sequence[int]]) -> int:
     """How many first labels all of these, one at least, have in common."""
     shortest = min(map(len, prefixes))

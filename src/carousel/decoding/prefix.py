@@ -1,7 +1,7 @@
 """Prefix beam search with a language model, a dictionary, and streams."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,8 +19,8 @@ from carousel.decoding.hypothesis import (
     Symbols,
     Written,
     piece,
+    reported,
     sequences,
-    written,
 )
 from carousel.decoding.ngram import NGram
 
@@ -153,12 +153,8 @@ def _push(searches: list[Any], frames: list[Reals]) -> None:
 
 
 def _hypotheses(decoder: PrefixBeam, reports: Iterable[tuple[Any, ...]]) -> list[Hypothesis]:
-    found = []
-    for labels, starts, ends, peaks, acoustic, score in reports:
-        symbols = written(decoder.alphabet, labels, list(zip(starts, ends, peaks, strict=True)))
-        words = _words(symbols) if decoder.words else ()
-        found.append(Hypothesis(decoder.alphabet.text(labels), tuple(labels), symbols, acoustic, score, words))
-    return found
+    found = [reported(decoder.alphabet, *report) for report in reports]
+    return [replace(own, words=_words(own.symbols)) for own in found] if decoder.words else found
 
 
 def _words(symbols: tuple[Written, ...]) -> tuple[Written, ...]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from carousel.decoding import extension, prefix
 from carousel.decoding.automaton import Automaton
-from carousel.decoding.hypothesis import DecodingError, Hypothesis, Partial, Symbols, written
+from carousel.decoding.hypothesis import DecodingError, Hypothesis, Partial, Symbols, reported
 from carousel.decoding.kneser_ney import BEGIN
 from carousel.decoding.ngram import NGram
 from carousel.decoding.transducer_reference import BeamSearch, GreedySearch
@@ -89,7 +89,7 @@ class _Decoder(ABC):
 
     def hypotheses(self, search: Any, count: int) -> list[Hypothesis]:
         """The best of what a search holds."""
-        return [_hypothesis(self.alphabet, *each) for each in search.best(count)]
+        return [reported(self.alphabet, *each) for each in search.best(count)]
 
     def _compiled(self) -> Compiled | None:
         """The network as the compiled search asks it; None where it is not there, or cannot be asked so."""
@@ -211,19 +211,6 @@ def _push(searches: list[Any], compiled: Compiled | None, frames: list[Tensor]) 
         extension.module.push_transducers(searches, given, torch.get_num_threads())
     except ValueError as error:
         raise DecodingError(str(error)) from None
-
-
-def _hypothesis(
-    alphabet: Symbols,
-    labels: list[int],
-    starts: list[int],
-    ends: list[int],
-    peaks: list[float],
-    log_probability: float,
-    score: float,
-) -> Hypothesis:
-    symbols = written(alphabet, labels, list(zip(starts, ends, peaks, strict=True)))
-    return Hypothesis(alphabet.text(labels), tuple(labels), symbols, log_probability, score)
 
 
 def _lengths(frames: Tensor, lengths: Any) -> list[int]:
