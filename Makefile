@@ -84,7 +84,7 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 papers: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m papers
+	OMP_NUM_THREADS=1 $(BIN)/python -m papers --workers $(WORKERS)
 
 docs: install
 	$(BIN)/python docs/generate.py

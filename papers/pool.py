@@ -152,6 +152,8 @@ class _Pool:
         record = self.at.pop(place)
         if not record.perfect:
             self._judge(record, place, whole=True)
+        if not record.perfect and record.mean >= self.course.judged:
+            self._judge(record, place, whole=False)
         if self.waiting:
             self.at[place] = self._enter(place)
         return record

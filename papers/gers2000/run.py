@@ -37,6 +37,8 @@ PAPER = {
     "order alpha": 37,
 }
 """Perfect nets in those tables, in percent."""
+APART = {"long", "order", "nets", "long_nets", "rows"}
+"""Settings that say which nets there are, not how they learn."""
 GOOD, MANY = 1000, 10
 """Nets that are not bad have longer test streams than this; with fewer nets no share of perfect ones is told."""
 
@@ -56,12 +58,12 @@ ORDER = Task(continual_order.continual_order, len(continual_order.SYMBOLS), cont
 
 
 def parts(settings: Settings) -> Parts:
-    """A row's nets, some at a time, the first of all rows first; the long size has more of them."""
+    """A row's nets, some at a time, the first of all rows first; the long size has more of some rows."""
     found: list[tuple[int, str, Callable[[], dict[str, Any]]]] = []
     for row in ROWS:
         given = settings | (settings["order"] if row.startswith("order") else {})
         count = given["long_nets" if settings["long"] else "nets"].get(row.rsplit(maxsplit=1)[-1], 0)
-        own = {name: value for name, value in given.items() if name not in ("long", "order", "nets", "long_nets")}
+        own = {name: value for name, value in given.items() if name not in APART} | given["rows"].get(row, {})
         for first in range(0, count, own["part"]):
             found.append((first, row, partial(learned, own, row, first, min(first + own["part"], count))))
     return {f"{row} {first}": part for first, row, part in sorted(found, key=itemgetter(0))}

@@ -83,6 +83,13 @@ def test_a_net_is_perfect_when_all_streams_of_all_rounds_are() -> None:
     assert all(net["perfect"] and net["mean"] == 500 for net in found)
 
 
+def test_a_net_that_lasts_as_long_as_is_judged_is_tested_once_more() -> None:
+    silent = partial(timed_spikes, 1000)
+    test = Trials(tolerance=0.9, longest=500, most=1)
+    here = course(draw=lambda strings, rng: silent(strings), test=test, promising=10**6, judged=100)
+    assert all(net["perfect"] and net["mean"] == 500 for net in pool.run(here, range(3)))
+
+
 def test_temporal_order_counts_strings_with_gates_that_recur(tmp_path) -> None:
     settings = Experiment("gers2000", False, tmp_path).settings()
     given = settings | settings["order"]

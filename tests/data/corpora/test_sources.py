@@ -5,11 +5,12 @@ import io
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from carousel.data import DataError
-from carousel.data.corpora import SOURCES, fetch, folder_of
+from carousel.data.corpora import SOURCES, fetch, folder_of, sources
 
 
 def package(files: dict[str, bytes]) -> bytes:
@@ -48,6 +49,21 @@ def test_a_package_is_unpacked(toy: Path) -> None:
     assert (folder / "wav" / "a.wav").read_bytes() == b"sound"
     toy.unlink()
     assert fetch("toy", toy) == folder
+
+
+def test_two_processes_fetch_the_same(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*given: Any) -> None:
+        monkeypatch.setattr(sources, "_unpack", unpack)
+        fetch("toy", toy)
+        unpack(*given)
+
+    unpack = sources._unpack
+    monkeypatch.setattr(sources, "_unpack", slow)
+    folder = fetch("toy", toy)
+    assert {path.name for path in folder.rglob("*") if path.is_file()} == {"a.wav", "copyright"}
+    assert {path.name for path in folder.iterdir()} == {"wav", "copyright"} and list(folder.parent.iterdir()) == [
+        folder
+    ]
 
 
 def test_another_file_is_refused_and_leaves_nothing(toy: Path) -> None:

@@ -101,8 +101,17 @@ def fetch(name: str, package: str | Path | None = None) -> Path:
         _check(file, source)
         unpacked = Path(work) / "unpacked"
         _unpack(file, source, unpacked)
-        shutil.move(unpacked, target)
+        _put(unpacked, target)
     return target
+
+
+def _put(folder: Path, target: Path) -> None:
+    """Move a whole folder to its place, unless another process has put the same there meanwhile."""
+    try:
+        folder.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
 
 
 def _source(name: str) -> Source:
