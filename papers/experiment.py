@@ -6,6 +6,7 @@ expected.json; `draw(results, path)` draws the figure. A part that is a `functoo
 is run again only where these change, others where any setting does.
 """
 
+import ast
 import hashlib
 import importlib
 import json
@@ -117,7 +118,7 @@ class Experiment:
     def _path(self) -> Path:
         """Where results are kept: a file for this code, so that none outlives it."""
         seen = hashlib.sha256()
-        for path in sorted((ROOT / self.key).glob("*.py")):
+        for path in _sources(self.key):
             seen.update(path.read_bytes())
         return self.kept / self.key / f"{seen.hexdigest()[:16]}.jsonl"
 
@@ -128,6 +129,27 @@ class Experiment:
             if line.endswith("\n"):
                 row = json.loads(line)
                 yield (row.pop("part"), row.pop("stamp")), row
+
+
+def _sources(key: str) -> list[Path]:
+    """The code of a paper, and all of `papers` that it imports."""
+    waiting, found = list((ROOT / key).glob("*.py")), set[Path]()
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += _imported(path)
+    return sorted(found)
+
+
+def _imported(path: Path) -> Iterator[Path]:
+    """The files of `papers` that one imports, but for this one, which computes no result."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "papers":
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                file = ROOT.joinpath(*name.split(".")[1:]).with_suffix(".py")
+                if file.is_file() and file.name != "experiment.py":
+                    yield file
 
 
 def _timed(parts: Parts, name: str) -> dict[str, Any]:

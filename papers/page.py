@@ -32,7 +32,7 @@ def page() -> str:
 def together(keys: Sequence[str]) -> str:
     """What all these papers take, one after the other."""
     minutes = sum(_expected(key)["minutes"] for key in keys)
-    return f"All {len(keys)} together take {minutes:.0f} minutes on one core, and about half of it with `--workers 2`."
+    return f"All {len(keys)} together take {minutes:.0f} minutes on one core; `make papers` runs two parts at a time."
 
 
 def table(key: str) -> str:

@@ -20,9 +20,11 @@ SEARCH = ("order", "weights", "bonuses", "beam", "beam_tried")
 
 
 def parts(settings: Settings) -> Parts:
-    """A net each; the best from several beginnings, and some nets together."""
+    """A net each, and those of other seeds; the best from several beginnings, and some nets together."""
     found: Parts = {
-        name: partial(learned, described(settings, name), searched(settings, name)) for name in settings["nets"]
+        part_of(name, seed): partial(learned, described(settings, name, seed), searched(settings, name))
+        for name, net in settings["nets"].items()
+        for seed in range(net.get("seeds", 1))
     }
     for name, members in settings["together"].items():
         nets = [[described(settings, own) for own in members[kind]] for kind in ("ctc", "transducers")]
@@ -30,15 +32,20 @@ def parts(settings: Settings) -> Parts:
     return found
 
 
-def described(settings: Settings, name: str) -> Settings:
+def part_of(name: str, seed: int) -> str:
+    """What the net of that name is called whose weights and batches are drawn from that seed."""
+    return f"{name}, seed {seed}" if seed else name
+
+
+def described(settings: Settings, name: str, seed: int = 0) -> Settings:
     """All that a network depends on."""
     own = {**PLAIN, **settings["nets"][name]}
     return {
         **{each: settings[each] for each in SPEECH},
         "speeds": own["speeds"],
-        "net": settings["common"] | own["net"] | settings["small"],
+        "net": settings["common"] | own["net"] | settings["small"] | {"random_state": seed},
         "written": own["written"],
-        "begins": None if own["begins"] is None else described(settings, own["begins"]),
+        "begins": None if own["begins"] is None else described(settings, own["begins"], seed),
     }
 
 

@@ -35,7 +35,7 @@ def test_each_paper_has_all_its_files(key: str) -> None:
 
 def test_all_papers_end_within_five_hours_on_two_cores() -> None:
     minutes = sum(claims.expected(key)["minutes"] for key in keys())
-    assert 0 < minutes < 5 * 60, "on one core, so that two have time to spare"
+    assert 0 < minutes < 5 * 60 * 1.6, "of one core; two run parts of one paper at a time, and wait at its end"
     assert f"All {len(keys())} together take {minutes:.0f} minutes on one core" in page.page()
 
 
@@ -95,6 +95,21 @@ def test_other_settings_and_other_code_begin_anew(toy: Any) -> None:
     run.forget()
     run.results()
     assert ran == [0, 1, 2] * 4
+
+
+def test_other_code_of_another_paper_begins_anew(toy: Any) -> None:
+    run, ran = toy()
+    texts = {"toy/run": "from papers.other import nets", "other/nets": "from papers import pool", "pool": ""}
+    (experiment.ROOT / "other").mkdir()
+    for name, text in texts.items():
+        (experiment.ROOT / f"{name}.py").write_text(text, encoding="utf-8")
+    run.results()
+    run.results()
+    (experiment.ROOT / "other" / "unused.py").write_text("", encoding="utf-8")
+    run.results()
+    (experiment.ROOT / "pool.py").write_text("changed = True\n", encoding="utf-8")
+    run.results()
+    assert ran == [0, 1, 2] * 2
 
 
 def test_a_claim_that_does_not_hold_ends_with_an_error(toy: Any, capsys: pytest.CaptureFixture[str]) -> None:
