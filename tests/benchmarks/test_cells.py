@@ -15,6 +15,7 @@ from benchmarks.cells import (
     fallbacks,
     jax_peer,
     memory,
+    online,
     onnx_peer,
     page,
     peers,
@@ -93,6 +94,13 @@ def test_population() -> None:
     answer = population.population(TINY, PROBLEMS, [1], networks=3)
     answered(answer, 2, 8)
     assert "torch.func.vmap over nn.LSTM: " in page.section(answer)
+
+
+@needs_extension
+def test_online() -> None:
+    answer = online.online(TINY, [(2, 3)], steps=7)
+    answered(answer, 2, 4)
+    assert [row.label for row in answer.rows] == ["lstm1997, 2 cells, 3 nets", "lstm, 2 cells, 3 nets"]
 
 
 @needs_extension
