@@ -39,7 +39,7 @@ def table(key: str) -> str:
     """The claims of one paper as a table."""
     found = _expected(key)
     rows = [
-        f"| {claim['says']} | {_published(claim)} | {_measured(claim)} | {claim['runs']} |\n"
+        f"| {claim['says']} | {_published(claim)} | {_measured(claim)} |\n"
         for claim in found["claims"].values()
     ]
     head = "| claim | published or proved | ours | runs |\n|---|---|---|---|\n"
@@ -73,10 +73,12 @@ def _published(claim: dict[str, Any]) -> str:
 
 
 def _measured(claim: dict[str, Any]) -> str:
+    """The figure with the least and the greatest, and its runs; where no run had one there is nothing to count."""
     if claim["ours"] is None:
-        return "none"
+        return "none | "
     mean, low, high = (f"{claim[name]:.4g}" for name in ("ours", "low", "high"))
-    return mean if low == high or claim.get("figure") == "greatest" else f"{mean} ({low} to {high})"
+    alone = low == high or claim.get("figure") == "greatest"
+    return f"{mean if alone else f'{mean} ({low} to {high})'} | {claim['runs']}"
 
 
 def _minutes(minutes: float) -> str:
