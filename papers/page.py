@@ -38,10 +38,7 @@ def together(keys: Sequence[str]) -> str:
 def table(key: str) -> str:
     """The claims of one paper as a table."""
     found = _expected(key)
-    rows = [
-        f"| {claim['says']} | {_published(claim)} | {_measured(claim)} |\n"
-        for claim in found["claims"].values()
-    ]
+    rows = [f"| {claim['says']} | {_published(claim)} | {_measured(claim)} |\n" for claim in found["claims"].values()]
     head = "| claim | published or proved | ours | runs |\n|---|---|---|---|\n"
     return f"{head}{''.join(rows)}\n{_minutes(found['minutes'])}\n"
 

@@ -88,13 +88,35 @@ class Echo:
         return np.stack(found, axis=1)
 
 
-def best_echo(series: Floats, begin: int, held: int, units: int, seed: int, **grid: list[float]) -> Echo:
-    """The network of the grid (radius, scale, ridge) whose free run over the last `held` values is best."""
-    names, tried = list(grid), []
-    for values in product(*grid.values()):
-        echo = Echo(units=units, seed=seed, **dict(zip(names, values, strict=True)))
+def echoes(units: int, seed: int, **grid: list[float]) -> list[Echo]:
+    """The networks of a grid of options (radius, scale, ridge, leak)."""
+    return [Echo(units=units, seed=seed, **dict(zip(grid, values, strict=True))) for values in product(*grid.values())]
+
+
+def best_echo(tried: list[Echo], series: Floats, begin: int, held: int) -> Echo:
+    """The network whose free run over the last `held` values is best."""
+
+    def error(echo: Echo) -> float:
         cut = len(series) - held
         run = echo.dreams(series[:cut], begin, [cut - 1], held)[0]
-        error = ((run - series[cut:]) ** 2).mean()
-        tried.append((error if np.isfinite(error) else np.inf, echo))
-    return min(tried, key=lambda pair: pair[0])[1]
+        return _finite(((run - series[cut:]) ** 2).mean())
+
+    return min(tried, key=error)
+
+
+def best_ahead(tried: list[Echo], series: Floats, begin: int, held: int, runs: tuple[int, int]) -> Echo:
+    """The network whose free runs over the last `held` values end best: runs of so many steps, so far apart."""
+    (ahead, apart), cut = runs, len(series) - held
+    starts = np.arange(cut - 1, len(series) - ahead, apart)
+
+    def error(echo: Echo) -> float:
+        states = echo.states(series[:-1, None])
+        readout = echo.readout(states[begin - 1 : cut - 1], series[begin:cut, None])
+        ends = echo.free(readout, states[starts - 1], series[starts], ahead)[:, -1]
+        return _finite(((ends - series[starts + ahead]) ** 2).mean())
+
+    return min(tried, key=error)
+
+
+def _finite(error: float) -> float:
+    return error if np.isfinite(error) else np.inf

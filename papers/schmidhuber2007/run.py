@@ -15,7 +15,7 @@ from carousel.tasks import SequenceLabeler
 from carousel.tasks.forecasting.batches import Ready
 from carousel.training import Evolino, Plan, fit
 from papers.experiment import Parts, Results
-from papers.schmidhuber2007.baselines import Echo, autoregression, best_echo, run_on
+from papers.schmidhuber2007.baselines import Echo, autoregression, best_ahead, best_echo, echoes, run_on
 from papers.schmidhuber2007.series import mackey_glass, nrmse, sines, word
 
 Settings = dict[str, Any]
@@ -32,6 +32,7 @@ def parts(settings: Settings) -> Parts:
             found[f"sines {count} esn {seed}"] = partial(sines_esn, settings, count, seed)
             found[f"sines {count} evolino {seed}"] = partial(sines_evolino, settings, count, seed, "evolino")
         found[f"mackey esn {seed}"] = partial(mackey_esn, settings, seed)
+        found[f"mackey tuned {seed}"] = partial(mackey_tuned, settings, seed)
         found[f"mackey evolino {seed}"] = partial(mackey_evolino, settings, seed)
         for largest in settings["words"]:
             found[f"words {largest} evolino {seed}"] = partial(words, settings, largest, seed, "evolino")
@@ -94,7 +95,7 @@ def sines_esn(settings: Settings, count: int, seed: int) -> dict[str, Any]:
     """An echo state network, its three numbers chosen on the last part of the training steps."""
     series, taught = sines(settings["frequencies"][:count], settings["tested"]), settings["taught"]
     own = settings["echo"]
-    echo = best_echo(series[:taught], settings["washout"], own["held"], own["units"], seed, **own["grid"])
+    echo = best_echo(echoes(own["units"], seed, **own["grid"]), series[:taught], settings["washout"], own["held"])
     run = echo.dreams(series[:taught], settings["washout"], [taught - 1], settings["tested"] - taught)[0]
     return {"nrmse": nrmse(run, series[taught:])}
 
@@ -122,8 +123,20 @@ def mackey_evolino(settings: Settings, seed: int) -> dict[str, Any]:
 
 def mackey_esn(settings: Settings, seed: int) -> dict[str, Any]:
     """A plain echo state network without tuning."""
+    return _echoed(settings, Echo(seed=seed, **settings["mackey"]["echo"]))
+
+
+def mackey_tuned(settings: Settings, seed: int) -> dict[str, Any]:
+    """A larger one, its numbers chosen by free runs over the last part of the training steps."""
+    own, tuned, (series, _) = settings["mackey"], settings["mackey"]["tuned"], mackey(settings)
+    tried, runs = echoes(tuned["units"], seed, **tuned["grid"]), (AHEAD, own["apart"])
+    return _echoed(settings, best_ahead(tried, series[: own["taught"]], settings["washout"], tuned["held"], runs))
+
+
+def _echoed(settings: Settings, echo: Echo) -> dict[str, Any]:
+    """The error of an echo state network that was taught on the training part, over all test runs."""
     own, (series, starts) = settings["mackey"], mackey(settings)
-    echo, taught = Echo(seed=seed, **own["echo"]), own["taught"]
+    taught = own["taught"]
     states = echo.states(series[:-1, None])
     readout = echo.readout(states[settings["washout"] - 1 : taught - 1], series[settings["washout"] : taught, None])
     runs = echo.free(readout, states[[start - 1 for start in starts]], series[starts], AHEAD)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from papers.mayer2008.paths import END, FAR, Shape, deviation, eight, passed, path
-from papers.schmidhuber2007.baselines import Echo, autoregression, run_on
+from papers.schmidhuber2007.baselines import Echo, autoregression, best_ahead, echoes, run_on
 from papers.schmidhuber2007.series import DIVERGED, mackey_glass, nrmse, sines, word
 
 SHAPE = Shape(rest=3, come=12, round=20, rounds=2, leave=10, stay=2)
@@ -68,3 +68,15 @@ def test_runs_are_judged_by_way_points_in_their_order() -> None:
     assert share[1] < 0.5
     assert deviation(run, wanted)[0] == 0
     assert deviation(wanted + 1e9, wanted).tolist() == [FAR, FAR]
+
+
+def test_the_network_whose_free_runs_end_best_is_chosen() -> None:
+    series = sines([0.2, 0.311], 500)
+    tried = echoes(60, 3, radius=[0.8], scale=[0.1], leak=[1.0, 0.5], ridge=[1e2, 1e-12])
+    assert [(echo.leak, echo.ridge) for echo in tried] == [(1.0, 1e2), (1.0, 1e-12), (0.5, 1e2), (0.5, 1e-12)]
+    chosen = best_ahead(tried, series, 50, 200, (20, 40))
+    ends = {}
+    for echo in tried:
+        runs = [echo.dreams(series[: at + 1], 50, [at], 20) for at in range(299, 480, 40)]
+        ends[echo] = max(abs(run[0, -1] - series[at + 20]) for run, at in zip(runs, range(299, 480, 40), strict=True))
+    assert chosen.ridge == 1e-12 and ends[chosen] < 0.01 < ends[tried[0]]
