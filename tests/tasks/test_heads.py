@@ -174,6 +174,17 @@ def test_it_begins_with_the_layers_of_another_run(run: Path, head: str) -> None:
     )
 
 
+def test_it_goes_on_with_the_head_of_a_run_that_writes_the_same(run: Path) -> None:
+    X, y = spoken(60)
+    options = {**LEARNS, "max_epochs": 1, "learning_rate": 1e-12, "pretrained": str(run)}
+    source, other = load(run), [text.replace("a", "z") for text in y]
+    wanted = source.network_.head.state_dict()
+    for texts, same in ((y, True), (other, False)):
+        found = Transcriber(**options).fit(X, texts).network_.head.state_dict()
+        apart = max((found[name] - wanted[name]).abs().max() for name in wanted)
+        assert (apart < 1e-6) == same
+
+
 def test_a_run_to_begin_with_is_read_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads, read = list[object](), Transcriber.load
     monkeypatch.setattr(Transcriber, "load", lambda path: reads.append(path) or read(path))

@@ -14,6 +14,13 @@ RATE = 3e-3
 """The step size at which a prediction network learns the next label."""
 
 
+def copy_head(target: nn.Module, source: nn.Module) -> None:
+    """Give a head the weights of another of its kind and sizes; what differs begins by chance."""
+    wanted, found = ({name: weight.shape for name, weight in each.state_dict().items()} for each in (target, source))
+    if type(target) is type(source) and wanted == found:
+        target.load_state_dict(source.state_dict())
+
+
 def copy_layers(target: LSTM, source: LSTM, run: str) -> None:
     """Give an LSTM stack the weights of another. Raises ValueError where cells, layers or sizes differ."""
     if target.cell != source.cell:

@@ -25,7 +25,7 @@ from carousel.metrics import ErrorRate, error_rate, word_error_rate
 from carousel.tasks.heads import HEADS, TransducerNetwork, transducer_decoder, transducer_options
 from carousel.tasks.network import as_dtype
 from carousel.tasks.parameters import parameter
-from carousel.tasks.pretraining import check_features, copy_layers, learn_next_label
+from carousel.tasks.pretraining import check_features, copy_head, copy_layers, learn_next_label
 from carousel.tasks.scaler import Scaler
 from carousel.tasks.speakers import NORMALIZE, UNSEEN, by_sample, by_speaker, learned, level_in_stream, with_speakers
 from carousel.tasks.spelling import alphabet_of, labels_of, normalized, symbols_of, texts_of
@@ -68,7 +68,7 @@ class Transcriber(SupervisedEstimator):
     )
     pretrained: str | None = parameter(
         None,
-        "the directory of a run of another transcriber, such as one with head='ctc', whose LSTM this one begins with",
+        "the directory of a run of another transcriber, whose LSTM this one begins with, and whose head if it is alike",
     )
     decoder: str = parameter("best_path", "how outputs become text", choices=DECODERS)
     beam: int = parameter(100, "label sequences that prefix_beam holds", minimum=1)
@@ -301,12 +301,18 @@ class Transcriber(SupervisedEstimator):
     def _new_network(self, seed: int) -> Any:
         network, texts = super()._new_network(seed), vars(self).pop("_to_predict", None)
         if self.pretrained is not None:
-            copy_layers(network.lstm, vars(self).pop("_begins_with").network_.lstm, self.pretrained)
+            self._begin_with(network, vars(self).pop("_begins_with"))
         if epochs := transducer_options(self.head, self.head_options).prediction_epochs:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 learn_next_label(network.head.prediction, texts, epochs, self.batch_size)
         return network
+
+    def _begin_with(self, network: Any, learned: "Transcriber") -> None:
+        """Take the layers of another run, and its head where it writes with the same alphabet."""
+        copy_layers(network.lstm, learned.network_.lstm, str(self.pretrained))
+        if learned.alphabet_ == self.alphabet_:
+            copy_head(network.head, learned.network_.head)
 
     def _read_training(self, X: Any) -> Sequences:
         return super()._read_training(features_of(X, self._frontend()))
