@@ -1,5 +1,8 @@
 """The figure: error rates by depth and direction, and those of nets of three layers."""
 
+from functools import reduce
+from operator import getitem
+from statistics import fmean
 from typing import Any
 
 from papers.experiment import Results
@@ -7,6 +10,7 @@ from papers.experiment import Results
 DEPTHS = ("1 layer", "2 layers", "3 layers")
 BARS = {
     "3 layers": "CTC",
+    "CTC further": "CTC, 6 epochs more",
     "transducer": "transducer",
     "transducer from CTC": "transducer, begun from CTC",
     "longer": "CTC, taught longer",
@@ -32,21 +36,26 @@ def picture(results: Results) -> Any:
 def _depths(panel: Any, results: Results) -> None:
     for ending, (name, colour) in DIRECTIONS.items():
         for way, style, words in (("beam", "-", ""), ("language", "--", ", with phone 5-gram")):
-            rates = [100 * results[depth + ending][way]["all"] for depth in DEPTHS]
+            rates = [100 * _mean(results, depth + ending, way, "all") for depth in DEPTHS]
             panel.plot([1, 2, 3], rates, style, marker="o", markersize=4, color=colour, label=name + words)
     panel.set(xticks=[1, 2, 3], xlabel="layers", ylim=(0, None))
     panel.legend(frameon=False, fontsize=7, handlelength=3.5)
     panel.set_title("Phone errors of CTC, in %", loc="left", fontsize=10, fontweight="bold")
 
 
+def _mean(results: Results, name: str, *place: str) -> float:
+    """The mean over seeds of a figure of a net."""
+    rows: list[Any] = [row for part, row in results.items() if part.partition(", seed ")[0] == name]
+    return fmean(float(reduce(getitem, place, row)) for row in rows)
+
+
 def _heads(panel: Any, results: Results) -> None:
     bars = []
     for name, title in BARS.items():
-        row = results[name]
-        bars.append((title, row["beam"]["all"], "#d55e00"))
-        if "language" in row:
-            bars.append((f"{title}, with 5-gram", row["language"]["all"], GREY))
-    bars.append(("the same, begun at three frames", results["alone"]["mean"], GREY))
+        bars.append((title, _mean(results, name, "beam", "all"), "#d55e00"))
+        if "language" in results[name]:
+            bars.append((f"{title}, with 5-gram", _mean(results, name, "language", "all"), GREY))
+    bars.append(("the same, begun at three frames", _mean(results, "alone", "mean"), GREY))
     bars.append(("three nets with CTC, so, 5-gram", results["together"]["mean"], GREY))
     bars.append(("these, 5-gram and two transducers", results["together"]["both"], GREY))
     titles, rates, colours = zip(*bars, strict=True)
