@@ -57,7 +57,7 @@ def _heads(panel: Any, results: Results) -> None:
             bars.append((f"{title}, with 5-gram", _mean(results, name, "language", "all"), GREY))
     bars.append(("the same, begun at three frames", _mean(results, "alone", "mean"), GREY))
     bars.append(("three nets with CTC, so, 5-gram", results["together"]["mean"], GREY))
-    bars.append(("these, 5-gram and two transducers", results["together"]["both"], GREY))
+    bars.append(("these, with eight nets as judges", results["together"]["both"], GREY))
     titles, rates, colours = zip(*bars, strict=True)
     drawn = panel.barh(titles, [100 * rate for rate in rates], color=colours)
     panel.bar_label(drawn, fmt=" %.1f", fontsize=8)

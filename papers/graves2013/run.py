@@ -28,9 +28,10 @@ def parts(settings: Settings) -> Parts:
     }
     for name, members in settings["together"].items():
         for seed in range(members.get("seeds", 1)):
-            nets = [[described(settings, own, seed) for own in members[kind]] for kind in ("ctc", "transducers")]
+            nets = [described(settings, own, seed) for own in members["ctc"]]
+            judges = [described(settings, own, each) for own, seeds in members["judges"].items() for each in seeds]
             search = {each: settings[each] for each in SEARCH} | settings["search"]
-            found[part_of(name, seed)] = partial(together, *nets, search)
+            found[part_of(name, seed)] = partial(together, nets, judges, search)
     return found
 
 

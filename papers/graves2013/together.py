@@ -1,4 +1,4 @@
-"""Nets together: what those with CTC say of several beginnings is read off as one; transducers help to rank it."""
+"""Nets together: what some with CTC say of several beginnings is read off as one; others help to rank it."""
 
 from itertools import product
 from typing import Any
@@ -19,9 +19,9 @@ LogProbs = list[NDArray[np.float64]]
 Scored = list[tuple[Hypothesis, float]]
 
 
-def together(ctc: list[Settings], transducers: list[Settings], search: Settings) -> dict[str, Any]:
-    """The error rate on the test part; the weights of language model and transducers are chosen on the other one."""
-    several, helpers = ([Transcriber.load(known(each)) for each in nets] for nets in (ctc, transducers))
+def together(ctc: list[Settings], judges: list[Settings], search: Settings) -> dict[str, Any]:
+    """The error rate on the test part; the weights of language model and judges are chosen on the other one."""
+    several, helpers = ([Transcriber.load(known(each)) for each in nets] for nets in (ctc, judges))
     given = data(ctc[0] | {"speeds": [[1, 1]]})
     parts = {name: given[name] for name in ("validation", "test")}
     said = {name: mean(several, part) for name, part in parts.items()}
@@ -31,7 +31,7 @@ def together(ctc: list[Settings], transducers: list[Settings], search: Settings)
         name: [judged(helpers, *each) for each in zip(part.features, read[name], strict=True)]
         for name, part in parts.items()
     }
-    tried = {weight: rate(scored["validation"], parts["validation"], weight) for weight in search["transducer_weights"]}
+    tried = {weight: rate(scored["validation"], parts["validation"], weight) for weight in search["judge_weights"]}
     best = min(tried, key=lambda weight: tried[weight])
     found = {"mean": rate(scored["test"], parts["test"], 0.0), "both": rate(scored["test"], parts["test"], best)}
     return {**found, "weight": best, "validation": {"mean": tried[0.0], "both": tried[best]}}
@@ -68,11 +68,11 @@ def chosen(net: Transcriber, said: LogProbs, part: Part, search: Settings, train
     return PrefixBeam(net.alphabet_, search["beam"], **best)
 
 
-def judged(transducers: list[Transcriber], features: NDArray[np.float32], found: list[Hypothesis]) -> Scored:
-    """Readings, and the sum of the log-probabilities that transducers give to each."""
+def judged(judges: list[Transcriber], features: NDArray[np.float32], found: list[Hypothesis]) -> Scored:
+    """Readings, and the sum of the log-probabilities that nets give to each, transducers or with CTC."""
     labels, counts = pad_labels([list(reading.labels) for reading in found])
     total = torch.zeros(len(found))
-    for each in transducers:
+    for each in judges:
         net: Any = each.network_
         inputs = torch.from_numpy(each.input_scaler_.apply(features).astype(np.float32)).unsqueeze(1)
         with torch.no_grad():
