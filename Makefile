@@ -59,7 +59,8 @@ test: check
 # The tests of all that is compiled, under the sanitizers, on a copy of the package that holds a build with each. No .pth file is read
 # (-S), so that the copy is what is imported. What runs on an emulated ARM is another program. After a fork the address
 # sanitizer's own allocator may wait for ever for a lock that another thread held, so that one test is not for it.
-COMPILED := tests/ops/cpu tests/ops/test_population.py tests/ops/test_transducer.py tests/decoding tests/training/test_online_kalman.py
+COMPILED := tests/ops/cpu tests/ops/test_population.py tests/ops/test_transducer.py tests/decoding \
+	tests/training/test_online.py tests/training/test_online_kalman.py tests/training/test_trials.py
 sanitize: sanitize-address,undefined sanitize-thread
 
 sanitize-%: install

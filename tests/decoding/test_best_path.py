@@ -8,6 +8,7 @@ import torch
 
 from carousel.data import Alphabet
 from carousel.decoding import BestPathStream, DecodingError, KeywordSearch, best_path
+from carousel.decoding.keywords import Spike, _Ear
 from tests.decoding.oracle import ABC, LAST, Reals, log_probs, paths
 
 
@@ -91,6 +92,42 @@ def test_the_surest_of_what_overlaps() -> None:
     ]  # fmt: skip
 
 
+SPELT: dict[str, tuple[str, list[tuple[str, int, float]], list[tuple[int, int, float]]]] = {
+    "as sure as the threshold": ("b", [("b", 2, 0.25)], [(2, 3, 0.25)]),
+    "no spike counts twice": ("aa", [("a", 1, 0.9)], []),
+    "two of one label": ("aa", [("a", 1, 0.9), ("a", 3, 0.9)], [(1, 4, 0.9)]),
+    "of ways as sure the nearest": ("ab", [("a", 0, 0.4), ("a", 2, 0.4), ("b", 4, 0.4)], [(2, 5, 0.4)]),
+    "a frame belongs to one": ("aba", [(own, at, 0.9) for at, own in enumerate("ababa")], [(0, 3, 0.9)]),
+    "neighbours may touch": ("ab", [(own, at, 0.9) for at, own in enumerate("abab")], [(0, 2, 0.9), (2, 4, 0.9)]),
+    "a half is passed over": ("ab", [("a", 0, 0.9), ("c", 1, 0.5), ("b", 2, 0.9)], [(0, 3, 0.9)]),
+    "more than that is not": ("ab", [("a", 0, 0.9), ("c", 1, 0.51), ("b", 2, 0.9)], []),
+}
+
+
+@pytest.mark.parametrize("name", SPELT)
+def test_what_spikes_spell(name: str) -> None:
+    word, spikes, expected = SPELT[name]
+    given = [Spike(ABC.encode(label)[0], at, at, at + 1, peak) for label, at, peak in spikes]
+    found = KeywordSearch(ABC, [word], threshold=0.25).findings(given)
+    assert [(own.start, own.end, own.confidence) for own in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.125, 0.75, 0.25, 0.625], [(1, 1, 2), (3, 3, 4)]),
+        ([0.125, 0.75, 0.375, 0.75, 0.125], [(1, 1, 4)]),  # a fall to half of the peak ends nothing
+        ([0.75, 0.125, 0.25, 0.125], [(0, 0, 1)]),  # nor does a rise to twice the lowest begin anything
+        ([0.25, 0.5, 0.125], [(1, 0, 2)]),  # what is half as high belongs to it
+        ([0.125, 0.5, 0.5, 0.0625, 0.0625], [(1, 1, 3)]),  # of two as high the first is the peak
+    ],
+)
+def test_spikes_by_hand(values: list[float], expected: list[tuple[int, int, int]]) -> None:
+    """Peak, first frame and end of each."""
+    ear = _Ear(1, 0.125)
+    assert [(own.at, own.start, own.end) for own in [*ear.hear(values), *ear.as_if_over()]] == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -120,6 +157,14 @@ def test_a_stream_ends_with_what_the_whole_gives(size: int) -> None:
         stream.push(frames[0])
 
 
+def test_a_stream_of_keywords_says_where_it_heard_no_probabilities() -> None:
+    stream, frames = KeywordSearch(ABC, ["a"]).stream(), spoken("a.b.", ABC)
+    for piece in np.split(frames, [2]):
+        stream.push(piece)
+    with pytest.raises(DecodingError, match="frame 4 on, has nan"):
+        stream.push(frames * np.nan)
+
+
 @pytest.mark.parametrize("size", [1, 7, 100])
 @pytest.mark.parametrize("keywords", [["a", "b", "c"], ["ab", "ca", "b"]], ids=["labels", "words"])
 def test_keywords_in_a_stream_are_those_of_the_whole(keywords: list[str], size: int) -> None:
@@ -132,6 +177,7 @@ def test_keywords_in_a_stream_are_those_of_the_whole(keywords: list[str], size: 
             assert now.hypothesis.symbols[: len(stable)] == stable
             stable = now.hypothesis.symbols[: now.stable]
         (found,) = stream.finish()
+        assert stream.finish(0) == []
         assert list(found.symbols) == search(frames)[0] and found.symbols[: len(stable)] == stable
         assert found.text == "".join(own.symbol for own in found.symbols)
         assert (
@@ -142,11 +188,12 @@ def test_keywords_in_a_stream_are_those_of_the_whole(keywords: list[str], size: 
 
 
 def test_a_stream_of_keywords_keeps_no_frames() -> None:
-    """A minute of noise after a minute of noise: what is kept grows with what was found, which is nothing."""
+    """A minute of noise after a minute of noise, then a dead line: what is kept grows with what was found, which is
+    nothing."""
     stream = KeywordSearch(ABC, ["a", "b", "c"], 0.9).stream()
     noise = np.log(np.random.default_rng(0).dirichlet(np.ones(4) * 20, size=2000))
     kept = []
-    for piece in np.split(noise, 20):
+    for piece in [*np.split(noise, 20), np.full((200, 4), np.log(0.25))]:
         assert stream.push(piece).hypothesis.text == ""
         kept.append(len(stream._spikes) + sum(len(ear._lower) for ear in stream._ears))
     assert max(kept) < 40

@@ -107,6 +107,7 @@ def test_the_threshold_is_a_parameter_of_predictions(learned: KeywordSpotter) ->
     assert set(before) == {"go", "stop"} == set(after)
     for word in before:
         assert after[word].found < before[word].found and after[word].said == before[word].said
+    assert copy.spot(noisy) == learned.spot(noisy, 0.95)
     (point,) = learned.tradeoff(noisy, y, (0.95,))
     assert point.recall == copy.evaluate(noisy, y)["recall"]
 
@@ -199,6 +200,8 @@ def test_words_that_were_never_trained_are_spotted_by_their_spelling() -> None:
     found = spot_keywords(model, new, {"stop": "ca"}, gap=3)
     assert [own.keyword for own in found[0]] == ["stop"] and found[1] == []
     assert 4 <= found[0][0].start < found[0][0].end <= 16
+    apart = [np.concatenate([said("um", rng), said("", rng), said("", rng), said("go", rng)])]
+    assert [[len(own) for own in spot_keywords(model, apart, ["ca"], gap=gap)] for gap in (3, 20)] == [[0], [1]]
     with pytest.raises(DecodingError, match="dictionary has 'z'"):
         spot_keywords(model, new, ["z"])
 
@@ -242,15 +245,19 @@ def test_what_cannot_be_is_refused(options: dict[str, Any], y: Any, sentence: st
         KeywordSpotter(**{**SMALL, **options}).fit(X, y)
 
 
-@pytest.mark.parametrize("decoder", ["threshold", "best_path"])
-def test_a_stream_ends_with_what_the_whole_gives(decoder: str) -> None:
+def test_a_stream_ends_with_what_the_whole_gives() -> None:
     X, texts = talk(60)
     options = {**LEARNS, "bidirectional": False, "hidden_size": 24, "max_epochs": 40}
-    model = KeywordSpotter(keywords=["go", "stop"], decoder=decoder, **options).fit(X, texts)
-    X, _ = talk(6, seed=1)
-    assert sum(len(text.split()) for text in model.predict(X)) > 5
-    for series, size in product(X, (1, 3, 10, 1000)):
-        check_same(streamed(model, series, size), model.transcribe([series])[0])
+    fitted = KeywordSpotter(keywords=["go", "stop"], **options).fit(X, texts)
+    X, noise = talk(6, seed=1)[0], np.random.default_rng(0)
+    X = [series + noise.normal(scale=0.5, size=series.shape) for series in X]
+    heard = []
+    for changed in ({"threshold": 0.05}, {}, {"threshold": 0.99}, {"decoder": "best_path"}):
+        model = _with(fitted, **changed)
+        heard.append(sum(len(own.symbols) for own in model.transcribe(X)))
+        for series, size in product(X, (1, 3, 10, 1000)):
+            check_same(streamed(model, series, size), model.transcribe([series])[0])
+    assert heard[0] > heard[1] > heard[2] > 0 and heard[3] > 5
 
 
 def test_before_it_is_fitted() -> None:

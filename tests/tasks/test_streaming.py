@@ -9,7 +9,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from carousel.data import DataError, InkFrontend
-from carousel.tasks import Transcriber, Transcription
+from carousel.tasks import Transcriber, Transcription, streaming
 from tests.tasks.test_transcription import SMALL, clone_fitted, listener, spoken, tones
 
 SOUND = tones(["abba"])[0]
@@ -59,10 +59,12 @@ def test_a_sample_at_a_time(decoder: str, listener: Transcriber) -> None:
 
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("cell", ["lstm", "peephole", "full_gate_recurrence"])
-def test_features_a_frame_at_a_time(cell: str, layers: int) -> None:
+def test_features_a_frame_at_a_time(cell: str, layers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a long piece, which the network reads in parts."""
     X, y = spoken()
     model = Transcriber(**SMALL, bidirectional=False, cell=cell, num_layers=layers).fit(X, y)
-    for size in (1, 3):
+    monkeypatch.setattr(streaming, "FRAMES_AT_ONCE", 4)
+    for size in (1, 3, 100):
         check_same(streamed(model, X[0], size), model.transcribe(X[:1])[0])
 
 

@@ -84,11 +84,10 @@ class KeywordSearch:
         return min(self.threshold, SURE)
 
     def findings(self, spikes: "Sequence[Spike]") -> list[Written]:
-        """What spikes spell, in the order of the first frames."""
-        in_order = sorted(spikes, key=lambda spike: (spike.at, spike.label))
+        """What spikes spell, in the order of the first frames; those of each label come in the order of time."""
         found = []
         for word, labels in zip(self.keywords, self.spellings, strict=True):
-            found += _readings(word, labels, in_order, self.gap)
+            found += _readings(word, labels, spikes, self.gap)
         heard = [each for each in found if each.confidence >= self.threshold]
         return sorted(heard, key=lambda each: (each.start, each.end))
 

@@ -4,6 +4,7 @@ import http.client
 import json
 import signal
 import socket
+import webbrowser
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -48,6 +49,13 @@ def test_a_browser_is_opened_unless_it_should_not(call: Call, hasty: Path, monke
     assert found.exit_code == 0 and found.stdout.startswith(opened[0])
     call("demo", "ink", "--run", hasty, "--no-browser")
     assert len(opened) == 1
+
+    def missing(url: str) -> None:
+        raise webbrowser.Error("there is none")
+
+    monkeypatch.setattr("webbrowser.open", missing)
+    found = call("demo", "ink", "--run", hasty)
+    assert found.exit_code == 0 and "open the address by hand" in found.stderr
 
 
 def test_a_port_that_is_taken(call: Call, hasty: Path) -> None:

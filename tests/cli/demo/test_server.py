@@ -4,11 +4,14 @@ import http.client
 import json
 import re
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from carousel.cli.demo.server import LARGEST, Handler, InkServer
+from carousel.tasks import Transcriber
+from tests.cli.demo.conftest import serving
 
 GOOD = {"strokes": [[[10, 10], [60, 10], [30, 80]]]}
 JSON = {"Content-Type": "application/json"}
@@ -63,6 +66,11 @@ def test_the_page_needs_nothing_from_elsewhere(server: InkServer) -> None:
     (nonce,) = {*re.findall(r'nonce="([^"]+)"', page)}
     assert f"'nonce-{nonce}'" in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_no_two_servers_share_a_nonce(server: InkServer, hasty: Path) -> None:
+    with serving(Transcriber.load(hasty)) as other:
+        assert other.nonce != server.nonce and len(other.nonce) > 16
 
 
 def test_it_listens_on_the_loopback_alone(server: InkServer) -> None:

@@ -1,6 +1,8 @@
 """What can be said of CUDA graphs without a device: what is kept for which shapes, and what is copied where."""
 
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -51,6 +53,34 @@ def test_a_replay_reads_what_is_given_now_and_results_stay_as_they_were() -> Non
     assert [graph.replays for graph in Recorded.made] == [2]
 
 
+def test_what_is_given_is_copied_and_warmed_up_before_it_is_captured() -> None:
+    done: list[float] = []
+
+    def halved(tensors: Tensors) -> Sequence[Tensor | None]:
+        assert tensors[0] is not None
+        done.append(float(tensors[0]))
+        return [tensors[0] / 2]
+
+    graphs, given = Graphs(make=Recorded), [torch.tensor(value) for value in (2.0, 6.0)]
+    for each in given:
+        graphs.run("halve", halved, [each])
+    assert [each.item() for each in given] == [2.0, 6.0], "a replay wrote into the caller's memory"
+    assert done == [2.0, 2.0, 2.0, 6.0], "before it, while it is captured, and at each replay"
+
+
+def test_threads_do_not_write_into_each_other_s_replays() -> None:
+    class Slow(Recorded):
+        def replay(self) -> None:
+            time.sleep(0.01)
+            super().replay()
+
+    graphs = Graphs(make=Slow)
+    graphs.run("double", doubled, of(0.0))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda value: graphs.run("double", doubled, of(value))[0], map(float, range(8))))
+    assert [None if each is None else each.item() for each in found] == [2.0 * value for value in range(8)]
+
+
 def test_a_graph_of_inference_mode_serves_outside_of_it() -> None:
     graphs = Graphs(make=Recorded)
     with torch.inference_mode():
@@ -61,13 +91,18 @@ def test_a_graph_of_inference_mode_serves_outside_of_it() -> None:
     assert not found.is_inference()
 
 
-def test_other_shapes_dtypes_and_names_have_graphs_of_their_own() -> None:
+def test_other_shapes_dtypes_names_and_streams_have_graphs_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     graphs = Graphs(make=Recorded)
     given = [of(1.0), of(1.0, 2.0), [torch.tensor([1]), None], [None, torch.tensor([1.0])]]
     for tensors in given:
         graphs.run("double", doubled, tensors)
     graphs.run("another", doubled, given[0])
     assert len(Recorded.made) == 5
+    graphs.run("double", doubled, [torch.arange(4.0)[::2], None])
+    assert len(Recorded.made) == 5, "strides are those of its own copies"
+    monkeypatch.setattr("carousel.ops.triton.graphs.stream", lambda: 7)
+    graphs.run("double", doubled, given[0])
+    assert len(Recorded.made) == 6, "another stream"
 
 
 def test_the_graph_used_longest_ago_is_dropped() -> None:

@@ -33,6 +33,36 @@ def test_a_row_with_more_matrices_has_fewer_cells() -> None:
     assert "this one has 13" in chosen[1].reason
 
 
+@pytest.mark.parametrize(
+    ("cell", "hidden", "projection", "tile", "held"),
+    [
+        (find("lstm"), 3, 0, 16, 4),
+        (find("lstm"), 17, 0, 32, 4),
+        (find("lstm"), 64, 0, 64, 4),
+        (find("lstm"), 8, 20, 32, 5),
+        (find("coupled"), 8, 0, 16, 4),
+        (find("full_gate_recurrence"), 8, 0, 16, 13),
+    ],
+)
+def test_what_a_program_holds(cell: Cell, hidden: int, projection: int, tile: int, held: int) -> None:
+    problem = Problem("any", 3, 2, 2, hidden, projection)
+    assert tiers.tile(cell, problem.operands(cell)) == tile
+    assert tiers.held(problem.cell(cell)) == held
+
+
+def test_launches_of_steps_alone_are_gathered_in_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the table, or as asked for."""
+    cell = find("lstm")
+    given = operands(cell, 4)
+    for measured in (False, True):
+        bounds = tiers.Bounds("here", ROOM, graphs=measured)
+        monkeypatch.setattr(tiers, "bounds_of", lambda device, bounds=bounds: bounds)
+        found = [tiers.choose(cell, given, tiers.STEPS, graphs) for graphs in (None, False, True)]
+        assert [tier.graphs for tier in found] == [measured, False, True]
+        assert found[2].reason == "a launch for each step in CUDA graphs, as asked for"
+        assert not tiers.choose(cell, given, tiers.WHOLE, True).graphs
+
+
 def test_tf32_has_a_row_of_its_own() -> None:
     assert tiers.precision_of(torch.float32) == "float32"
     before = torch.get_float32_matmul_precision()
@@ -55,6 +85,7 @@ def test_what_was_measured_is_written_beside_what_was_not(tmp_path: Path) -> Non
     path = tmp_path / "tiers.json"
     path.write_text(tiers.TABLE.read_text())
     measured = tiers.Bounds("measured with one step", {"float32": 48}, graphs=True)
+    assert tiers.bounds_of("a processor", path) != measured
     tiers.write("a processor", measured, path)
     assert tiers.bounds_of("a processor", path) == measured
     assert tiers.bounds_of("another", path) == tiers.bounds_of("any")
