@@ -19,7 +19,7 @@ class AskTell(Protocol):
         """A population, (population, parameters)."""
 
     def tell(self, scores: Any, /) -> Any:
-        """The score of each of them, (population,): a loss, less is better."""
+        """The score of each of them, a numpy array (population,) of finite numbers: a loss, less is better."""
 
 
 @dataclass
@@ -80,10 +80,9 @@ class Search(ABC):
         scores = torch.as_tensor(scores).detach().to("cpu", torch.float64)
         if scores.shape != (self.population,):
             raise ValueError(f"scores have shape {tuple(scores.shape)}; ask() proposed {self.population} vectors")
-        good = scores.isfinite()
-        if not good.any():
+        if not scores.isfinite().any():
             raise ValueError("no score is a finite number; begin nearer, with a smaller sigma")
-        self._learn(torch.where(good, scores, scores[good].max()))
+        self._learn(worst_where_not_finite(scores))
         self.mean = self.mean if self.bounds is None else self.mean.clamp(*self.bounds)
         del self._asked
 
@@ -130,6 +129,12 @@ def search_named(name: str, start: Tensor, **options: Any) -> Search:
     if unknown := [option for option in options if option not in known]:
         raise TypeError(f"search '{name}' has no option {', '.join(map(repr, unknown))}; it has {', '.join(known)}")
     return SEARCHES[name](start, **options)
+
+
+def worst_where_not_finite(scores: Tensor) -> Tensor:
+    """The scores with the highest of the finite ones in place of what is not finite; there must be one."""
+    good = scores.isfinite()
+    return torch.where(good, scores, scores[good].max())
 
 
 def centred_ranks(scores: Tensor) -> Tensor:
