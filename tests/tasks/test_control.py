@@ -238,7 +238,14 @@ def test_box2d_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         ({}, 7, "environment is 7; give an id"),
         ({"hide": (0, 1)}, Corridor, "hide is (0, 1); an observation has 2 features"),
         ({"hide": (2,)}, Corridor, "hide is (2,)"),
-        ({"method": "bptt"}, Corridor, "method 'bptt' goes down the gradient of a loss, and an environment has none"),
+        *(
+            (
+                {"method": name},
+                Corridor,
+                f"method '{name}' learns from data, and an environment has none; take 'evolution', 'reinforce' or",
+            )
+            for name in ("bptt", "tbptt", "rtrl", "rule1997", "dekf", "evolino")
+        ),
         ({"method": "nix"}, Corridor, "no learning method is called 'nix'"),
         ({"bidirectional": True}, Corridor, "the future is not known"),
         ({"dropout": 0.1}, Corridor, "who acts must be who learns"),

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -49,6 +49,8 @@ class Evolution(Method, name="evolution"):
     so: `batched` is 0. After each generation the model has the weights that the search holds best.
     Raises ValueError or TypeError for an option outside its range, ImportError for "cma" without its package.
     """
+
+    learns_from: ClassVar[tuple[str, ...]] = ("data", "acting")
 
     search: str | AskTell = "snes"
     population: int = 64

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ class PolicyGradient(Descent):
 
     The loss that is told is minus the mean return of the last hundred episodes.
     """
+
+    learns_from: ClassVar[tuple[str, ...]] = ("acting",)
 
     clip_norm: float | None = 0.5
     discount: float = 0.99

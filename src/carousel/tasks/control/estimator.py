@@ -19,7 +19,6 @@ from carousel.tasks.control.spaces import actions_from, actions_of, senses_from,
 from carousel.tasks.control.world import Step, World, world_of
 from carousel.tasks.parameters import parameter, redefault
 from carousel.training import METHODS, Report
-from carousel.training.descent import Descent
 from carousel.training.policy import PolicyGradient
 
 GLANCES = 4
@@ -58,6 +57,7 @@ class Controller(SequenceEstimator):
         None, "epochs without a better return in validation before stopping; None: never", minimum=1
     )
 
+    _learns_from: ClassVar[str] = "acting"
     _learned: ClassVar[dict[str, Any]] = {"environment_": str | None, "senses_": dict, "actions_": dict}
 
     def fit(self, environment: Any, y: Any = None) -> Self:
@@ -155,12 +155,6 @@ class Controller(SequenceEstimator):
             name = "bidirectional" if self.bidirectional else "dropout"
             why = "the future is not known" if self.bidirectional else "who acts must be who learns"
             raise ValueError(f"{name} is {getattr(self, name)}, but {why}: a Controller does without")
-        method = METHODS.get(self.method)
-        if method is not None and issubclass(method, Descent) and not issubclass(method, PolicyGradient):
-            raise ValueError(
-                f"method {self.method!r} goes down the gradient of a loss, and an environment has none; take 'ppo', "
-                "'reinforce' or 'evolution'"
-            )
         self._method()
 
     def _learn_in(self, world: World, seed: int, checkpoint: Any) -> Generator[Report, None, None]:
