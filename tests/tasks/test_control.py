@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Dict, Discrete, MultiBinary
 
 from carousel.tasks import Controller, load
@@ -228,6 +229,20 @@ def test_box2d_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "Box2D", None)
     with pytest.raises(ImportError, match=r'pip install "carousel-lstm\[box2d\]"'):
         controller().fit("LunarLander-v3")
+
+
+def test_a_package_that_an_environment_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("gymnasium.envs.mujoco")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "glfw", None)
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    with pytest.raises(ImportError, match=r"'Ant-v5' needs a package.*(glfw|mujoco).*\[mujoco\]"):
+        controller().fit("Ant-v5")
+    monkeypatch.setitem(gymnasium.registry, "Lost-v0", EnvSpec("Lost-v0", entry_point="not_installed_here:Lost"))
+    with pytest.raises(
+        ImportError, match=r"'Lost-v0' needs a package that is not .*No module named 'not_installed_here'\)$"
+    ):
+        controller().fit("Lost-v0")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXTRA = 'install it with: pip install "carousel-lstm[control]"'
+EXTRAS = ("box2d", "mujoco")
+"""Families of gymnasium's environments for which there is an extra by their name."""
 Rows = NDArray[Any]
 
 
@@ -193,9 +195,12 @@ def _made(name: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # Box2D ends the process where this is an error
             return gymnasium.make(name, disable_env_checker=True)
-    except gymnasium.error.DependencyNotInstalled as error:
-        box2d = 'pip install "carousel-lstm[box2d]"'
-        hint = box2d if "box2d" in str(error).lower() else f"it says: {error}"
-        raise ImportError(f"environment {name!r} needs a package that is not installed; {hint}") from None
-    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+    except (gymnasium.error.DependencyNotInstalled, ModuleNotFoundError) as error:
+        entry = str(getattr(gymnasium.registry.get(name), "entry_point", ""))
+        hints = [f'; pip install "carousel-lstm[{extra}]"' for extra in EXTRAS if f".{extra}." in entry]
+        told = " ".join(str(error).split())
+        raise ImportError(
+            f"environment {name!r} needs a package that is not installed ({told}){''.join(hints)}"
+        ) from None
+    except gymnasium.error.Error as error:
         raise ValueError(f"there is no environment {name!r} ({' '.join(str(error).split())})") from None
