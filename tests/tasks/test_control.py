@@ -16,12 +16,16 @@ from carousel.tasks import Controller, load
 from carousel.tasks.control.baselines import baseline_returns
 from carousel.tasks.control.batches import Turns
 from carousel.tasks.control.evaluation import Returns
+from carousel.tasks.control.spaces import senses_of
 from carousel.tasks.control.world import world_of
 from carousel.training import CheckpointError
 from carousel.training.evolution import batched_losses
 from tests.training.corridor import Cart, Corridor, Forgetful, controller, network
 
 LONG: dict[str, Any] = {"batch_size": 16, "updates_per_epoch": 15, "max_epochs": 2, "learning_rate": 0.03}
+
+
+ONLY_ONE = Corridor()
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +78,21 @@ def test_numbers_are_acted_in_their_bounds() -> None:
     actions, _ = found.predict(np.array([[9.0, 9.0], [-9.0, -9.0]]))
     assert actions.shape == (2, 1) and actions.dtype == np.float32
     assert ((actions >= -2) & (actions <= 4)).all()
+
+
+def test_observations_without_sense_are_refused(walker: Controller) -> None:
+    hiding = controller(hide=(0,), max_epochs=1).fit(Corridor)
+    for own, at in ((walker, 0), (hiding, 1)):
+        with pytest.raises(ValueError, match=f"observation 0 is NaN at {at}; the memory would be NaN ever after"):
+            own.act([np.nan, np.nan])
+    with pytest.raises(ValueError, match="observation 1 is NaN at 1"):
+        walker.predict([[0, 1], [0, np.nan]])
+    assert hiding.act([np.nan, 1])[1][0].isfinite().all()
+    signs = senses_of(Discrete(3, start=-1), ())
+    assert signs.read([-1, 1]).tolist() == [[1, 0, 0], [0, 0, 1]]
+    for case in (-2, 2, np.nan):
+        with pytest.raises(ValueError, match=f"an observation is {case}.*; those in training were cases -1 to 1"):
+            signs.read([0, case])
 
 
 def test_hidden_observations_change_nothing() -> None:
@@ -251,6 +270,8 @@ def test_a_package_that_an_environment_needs_is_named(monkeypatch: pytest.Monkey
         ({}, "Nowhere-v9", "there is no environment 'Nowhere-v9'"),
         ({}, Corridor(), "a function that makes one"),
         ({}, 7, "environment is 7; give an id"),
+        ({}, lambda: 3, "the function made 3; it makes an environment, a gymnasium.Env, at each call"),
+        ({}, lambda: ONLY_ONE, "the function made the same environment twice"),
         ({"hide": (0, 1)}, Corridor, "hide is (0, 1); an observation has 2 features"),
         ({"hide": (2,)}, Corridor, "hide is (2,)"),
         *(

@@ -234,6 +234,9 @@ def test_divergence_leaves_the_model_as_it_was() -> None:
         ({"search": "pgpe", "population": 5}, ValueError, "an even number"),
         ({"search_options": {"speed": 1}}, TypeError, "no option 'speed'"),
         ({"chunk": 0}, ValueError, "chunk is 0"),
+        ({"chunk": "a"}, ValueError, "chunk is 'a'; it is how many networks run at once"),
+        ({"population": "a"}, ValueError, "population is 'a'; it is a whole number of at least 2"),
+        ({"sigma": "a"}, ValueError, "sigma is 'a'; it is a finite number above 0"),
     ],
 )
 def test_errors(options: dict[str, Any], error: type[Exception], told: str) -> None:

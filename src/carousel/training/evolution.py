@@ -69,8 +69,10 @@ class Evolution(Method, name="evolution"):
     _workers: Workers | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
-        if self.chunk is not None and self.chunk < 1:
-            raise ValueError(f"chunk is {self.chunk}; it is how many networks run at once, 1 or more, or None for all")
+        if self.chunk is not None and not (isinstance(self.chunk, int) and self.chunk >= 1):
+            raise ValueError(
+                f"chunk is {self.chunk!r}; it is how many networks run at once, 1 or more, or None for all"
+            )
         self._from(torch.zeros(2), 0)
         self._workers = None if self._alone else workers_of(self.workers)
 

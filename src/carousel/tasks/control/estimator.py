@@ -93,11 +93,19 @@ class Controller(SequenceEstimator):
         """What to do now in several environments: actions (n, ...) for observations (n, ...), and the memory after.
 
         state: what the call before returned; None where all episodes begin.
+        Raises ValueError for observations that do not fit, or hold NaN.
         """
         check_is_fitted(self, "network_")
         network = self.network_
+        seen = network.senses.read(np.asarray(observations))
+        if len(wrong := np.argwhere(np.isnan(seen))):
+            row, at = wrong[0].tolist()
+            raise ValueError(
+                f"observation {row} is NaN at {network.senses.seen[at]}; the memory would be NaN ever after: hand in "
+                "a number, such as the last one that was known"
+            )
         with torch.inference_mode():
-            x = network.features(network.senses.read(np.asarray(observations)))
+            x = network.features(seen)
             raw, after = network.actor(x, state, None)
             return network.actions.outwards(network.actions.best(raw[0])), after
 

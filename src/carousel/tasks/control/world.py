@@ -78,7 +78,8 @@ class MadeWorld(World):
     def __init__(self, make: Callable[[], Any], longest: int) -> None:
         super().__init__(longest)
         self._make = make
-        self._environments: list[Any] = [make()]
+        self._environments: list[Any] = []
+        self._one_more()
         self.observation_space = self._environments[0].observation_space
         self.action_space = self._environments[0].action_space
 
@@ -96,9 +97,18 @@ class MadeWorld(World):
     def most(self) -> int | None:
         return None
 
+    def _one_more(self) -> None:
+        """Make one more environment. Raises TypeError for what is none, ValueError for one that is there already."""
+        made = self._make()
+        if not isinstance(made, _gymnasium().Env):
+            raise TypeError(f"the function made {made!r:.80}; it makes an environment, a gymnasium.Env, at each call")
+        if any(made is one for one in self._environments):
+            raise ValueError("the function made the same environment twice; it makes a new one at each call")
+        self._environments.append(made)
+
     def _reset(self, lanes: NDArray[np.int64], seeds: Sequence[int]) -> Rows:
         while len(self._environments) <= lanes.max(initial=0):
-            self._environments.append(self._make())
+            self._one_more()
         pairs = zip(lanes.tolist(), seeds, strict=True)
         return np.stack([np.asarray(self._environments[lane].reset(seed=seed)[0]) for lane, seed in pairs])
 

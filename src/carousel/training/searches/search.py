@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -57,8 +58,10 @@ class Search(ABC):
             raise ValueError(
                 f"start has shape {tuple(self.start.shape)}; a search starts from one vector of parameters"
             )
-        if self.population < 2 or not (self.sigma > 0 and math.isfinite(self.sigma)):
-            raise ValueError(f"population is {self.population} and sigma {self.sigma}; at least 2, and above 0")
+        if not isinstance(self.population, Integral) or self.population < 2:
+            raise ValueError(f"population is {self.population!r}; it is a whole number of at least 2")
+        if not (isinstance(self.sigma, Real) and self.sigma > 0 and math.isfinite(self.sigma)):
+            raise ValueError(f"sigma is {self.sigma!r}; it is a finite number above 0")
         if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
             raise ValueError(f"bounds are {self.bounds}; the lowest value comes first")
         self.generator = torch.Generator().manual_seed(self.seed)
