@@ -21,6 +21,7 @@ from carousel.tasks.control.world import world_of
 from carousel.training import CheckpointError
 from carousel.training.evolution import batched_losses
 from tests.training.corridor import Cart, Corridor, Forgetful, controller, network
+from tests.training.problem import timeless
 
 LONG: dict[str, Any] = {"batch_size": 16, "updates_per_epoch": 15, "max_epochs": 2, "learning_rate": 0.03}
 
@@ -141,6 +142,20 @@ def test_a_vector_environment_gives_the_same_bits() -> None:
     assert (
         together.evaluate(lanes, episodes=30).values.tolist() == alone.evaluate(Corridor, episodes=30).values.tolist()
     )
+
+
+@pytest.mark.parametrize("kind", [gymnasium.vector.SyncVectorEnv, gymnasium.vector.AsyncVectorEnv])
+def test_few_lanes_see_and_are_judged_as_any_others(kind: Any) -> None:
+    """Glances and validation are played in rounds: their results know nothing of the number of lanes."""
+    options: dict[str, Any] = {"batch_size": 2, "rollout": 24, "updates_per_epoch": 2, "validation_episodes": 7}
+    alone = controller(**options).fit(Cart)
+    lanes = kind([Cart] * 2, autoreset_mode=gymnasium.vector.AutoresetMode.DISABLED)
+    together = controller(**options).fit(lanes)
+    lanes.close()
+    assert together.network_.counted == alone.network_.counted == 4 * 12 + 4 * 24 * 2
+    for name, own in alone.network_.state_dict().items():
+        assert torch.equal(own, together.network_.state_dict()[name]), name
+    assert timeless(tuple(together.history_)) == timeless(tuple(alone.history_))
 
 
 def test_a_vector_environment_that_begins_by_itself_is_refused() -> None:

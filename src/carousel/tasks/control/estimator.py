@@ -168,8 +168,7 @@ class Controller(SequenceEstimator):
     def _learn_in(self, world: World, seed: int, checkpoint: Any) -> Generator[Report, None, None]:
         """Learn while the world is at hand."""
         lanes = self.batch_size if world.most is None else min(world.most, self.batch_size)
-        held = self.validation_episodes if world.most is None else min(world.most, self.validation_episodes)
-        validation = Turns(held, 0, 1, seed + 1) if held else None
+        validation = Turns(self.validation_episodes, 0, 1, seed + 1) if self.validation_episodes else None
         material = Material(Turns(lanes, self.rollout, self.updates_per_epoch, seed), validation)
         self._world = world
         try:
@@ -197,13 +196,12 @@ class Controller(SequenceEstimator):
     def _glance(self, world: World, network: ControlNetwork) -> NDArray[np.float32]:
         """What a few episodes of random actions show."""
         seen: list[NDArray[np.float32]] = []
-        count = min(GLANCES, world.most or GLANCES)
         act = at_random(network.actions, EVALUATION)
 
         def look(observations: NDArray[Any], actions: Any, step: Any) -> None:
             seen.append(network.senses.read(observations))
 
-        played(world, list(range(count)), lambda: act, look)
+        played(world, list(range(GLANCES)), lambda: act, look)
         return np.concatenate(seen)
 
     def _check_learned(self) -> None:
