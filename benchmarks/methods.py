@@ -34,6 +34,7 @@ OWN: dict[str, dict[str, Any]] = {
     "dekf": {"max_epochs": 5, "windows_per_epoch": 128, "batch_size": 2},
     "rtrl": {"windows_per_epoch": 256, "batch_size": 16, "max_epochs": 5},
     "rule1997": {"windows_per_epoch": 256, "batch_size": 16, "max_epochs": 5},
+    "tbptt": {"method_options": {"k1": 8, "k2": 16}},
 }
 """What a method needs to be told in its place: how much it sees, and in which pieces. Others take the defaults."""
 PAGE = ROOT / "docs" / "methods.md"

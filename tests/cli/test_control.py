@@ -96,7 +96,7 @@ def test_evolution_by_name(call: Call) -> None:
 def test_calls_that_make_no_sense(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     for words, sentence in (
         ("Nowhere-v7", "there is no environment 'Nowhere-v7'"),
-        (f"{NAME} --method bptt", "method 'bptt' goes down the gradient of a loss"),
+        (f"{NAME} --method bptt", "method 'bptt' learns from data, and an environment has none"),
         (f"{NAME} --episodes 0", "episodes is 0; at least one is measured"),
     ):
         found = call("fit", "control", *words.split(), *(QUICK[:-2]))

@@ -26,6 +26,11 @@ def refused(estimator: Any, X: Any, y: Any) -> str:
         ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be more than 0"),
         ({"pool": "median"}, "pool is 'median'; it can be 'last', 'mean', 'max', 'attention'"),
         ({"method": "magic"}, "no learning method is called 'magic'"),
+        (
+            {"method": "ppo"},
+            "method 'ppo' learns to act, and a SequenceClassifier learns from data; take 'bptt', or a Controller "
+            "(`carousel fit control`)",
+        ),
         ({"method_options": {"speed": 1}}, "method 'bptt' has no option 'speed'"),
         ({"cell": "gru"}, "no cell is called 'gru'"),
         ({"lstm_options": {"cell": "lstm"}}, "lstm_options names cell, which the estimator sets by itself"),

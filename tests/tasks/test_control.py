@@ -9,18 +9,24 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Dict, Discrete, MultiBinary
 
 from carousel.tasks import Controller, load
 from carousel.tasks.control.baselines import baseline_returns
 from carousel.tasks.control.batches import Turns
 from carousel.tasks.control.evaluation import Returns
+from carousel.tasks.control.spaces import senses_of
 from carousel.tasks.control.world import world_of
 from carousel.training import CheckpointError
 from carousel.training.evolution import batched_losses
 from tests.training.corridor import Cart, Corridor, Forgetful, controller, network
+from tests.training.problem import timeless
 
 LONG: dict[str, Any] = {"batch_size": 16, "updates_per_epoch": 15, "max_epochs": 2, "learning_rate": 0.03}
+
+
+ONLY_ONE = Corridor()
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +81,21 @@ def test_numbers_are_acted_in_their_bounds() -> None:
     assert ((actions >= -2) & (actions <= 4)).all()
 
 
+def test_observations_without_sense_are_refused(walker: Controller) -> None:
+    hiding = controller(hide=(0,), max_epochs=1).fit(Corridor)
+    for own, at in ((walker, 0), (hiding, 1)):
+        with pytest.raises(ValueError, match=f"observation 0 is NaN at {at}; the memory would be NaN ever after"):
+            own.act([np.nan, np.nan])
+    with pytest.raises(ValueError, match="observation 1 is NaN at 1"):
+        walker.predict([[0, 1], [0, np.nan]])
+    assert hiding.act([np.nan, 1])[1][0].isfinite().all()
+    signs = senses_of(Discrete(3, start=-1), ())
+    assert signs.read([-1, 1]).tolist() == [[1, 0, 0], [0, 0, 1]]
+    for case in (-2, 2, np.nan):
+        with pytest.raises(ValueError, match=f"an observation is {case}.*; those in training were cases -1 to 1"):
+            signs.read([0, case])
+
+
 def test_hidden_observations_change_nothing() -> None:
     found = controller(hide=(0,)).fit(Corridor)
     state = None
@@ -121,6 +142,20 @@ def test_a_vector_environment_gives_the_same_bits() -> None:
     assert (
         together.evaluate(lanes, episodes=30).values.tolist() == alone.evaluate(Corridor, episodes=30).values.tolist()
     )
+
+
+@pytest.mark.parametrize("kind", [gymnasium.vector.SyncVectorEnv, gymnasium.vector.AsyncVectorEnv])
+def test_few_lanes_see_and_are_judged_as_any_others(kind: Any) -> None:
+    """Glances and validation are played in rounds: their results know nothing of the number of lanes."""
+    options: dict[str, Any] = {"batch_size": 2, "rollout": 24, "updates_per_epoch": 2, "validation_episodes": 7}
+    alone = controller(**options).fit(Cart)
+    lanes = kind([Cart] * 2, autoreset_mode=gymnasium.vector.AutoresetMode.DISABLED)
+    together = controller(**options).fit(lanes)
+    lanes.close()
+    assert together.network_.counted == alone.network_.counted == 4 * 12 + 4 * 24 * 2
+    for name, own in alone.network_.state_dict().items():
+        assert torch.equal(own, together.network_.state_dict()[name]), name
+    assert timeless(tuple(together.history_)) == timeless(tuple(alone.history_))
 
 
 def test_a_vector_environment_that_begins_by_itself_is_refused() -> None:
@@ -230,15 +265,38 @@ def test_box2d_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         controller().fit("LunarLander-v3")
 
 
+def test_a_package_that_an_environment_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("gymnasium.envs.mujoco")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "glfw", None)
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    with pytest.raises(ImportError, match=r"'Ant-v5' needs a package.*(glfw|mujoco).*\[mujoco\]"):
+        controller().fit("Ant-v5")
+    monkeypatch.setitem(gymnasium.registry, "Lost-v0", EnvSpec("Lost-v0", entry_point="not_installed_here:Lost"))
+    with pytest.raises(
+        ImportError, match=r"'Lost-v0' needs a package that is not .*No module named 'not_installed_here'\)$"
+    ):
+        controller().fit("Lost-v0")
+
+
 @pytest.mark.parametrize(
     ("options", "environment", "sentence"),
     [
         ({}, "Nowhere-v9", "there is no environment 'Nowhere-v9'"),
         ({}, Corridor(), "a function that makes one"),
         ({}, 7, "environment is 7; give an id"),
+        ({}, lambda: 3, "the function made 3; it makes an environment, a gymnasium.Env, at each call"),
+        ({}, lambda: ONLY_ONE, "the function made the same environment twice"),
         ({"hide": (0, 1)}, Corridor, "hide is (0, 1); an observation has 2 features"),
         ({"hide": (2,)}, Corridor, "hide is (2,)"),
-        ({"method": "bptt"}, Corridor, "method 'bptt' goes down the gradient of a loss, and an environment has none"),
+        *(
+            (
+                {"method": name},
+                Corridor,
+                f"method '{name}' learns from data, and an environment has none; take 'evolution', 'reinforce' or",
+            )
+            for name in ("bptt", "tbptt", "rtrl", "rule1997", "dekf", "evolino")
+        ),
         ({"method": "nix"}, Corridor, "no learning method is called 'nix'"),
         ({"bidirectional": True}, Corridor, "the future is not known"),
         ({"dropout": 0.1}, Corridor, "who acts must be who learns"),

@@ -122,7 +122,9 @@ def test_every_method_trains_it(method: str) -> None:
 
 @pytest.mark.parametrize("method", ACTING)
 def test_a_method_that_acts_is_refused(method: str) -> None:
-    with pytest.raises(TypeError, match=r"cannot learn by policy gradients.* Controller has"):
+    with pytest.raises(
+        ValueError, match=f"method '{method}' learns to act, and a Forecaster learns from data; take 'bptt'"
+    ):
         quick(method=method).fit(wave())
 
 

@@ -144,12 +144,20 @@ class Foreign:
     """Anything with ask and tell: tries the same points, and hears their losses."""
 
     def __init__(self, points: list[Any]) -> None:
-        self.points, self.told = points, list[Tensor]()
+        self.points, self.told = points, list[Any]()
 
     def ask(self) -> list[Any]:
         return self.points
 
-    def tell(self, scores: Tensor) -> None:
+    def tell(self, scores: Any) -> None:
+        self.told.append(scores)
+
+
+class Hearing(Foreign):
+    """Wants to hear what it asked, too."""
+
+    def tell(self, asked: Any, scores: Any) -> None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        assert asked is self.points
         self.told.append(scores)
 
 
@@ -165,9 +173,48 @@ def test_any_object_with_ask_and_tell_is_a_search() -> None:
     torch.testing.assert_close(parameters_to_vector(model.parameters()), torch.from_numpy(best).float())
     with pytest.raises(TypeError, match=r"Foreign has no state\(\) and restore\(\)"):
         method.state()
+    before = len(foreign.told)
+    train(model, Plan(epochs=1), method)
+    assert len(foreign.told) == 2 * before, "it goes on in another fit"
     own = SNES(parameters_to_vector(model.parameters()), population=4)
     train(model, Plan(epochs=1), Evolution(search=own))
     assert torch.equal(parameters_to_vector(model.parameters()), own.mean.float())
+
+
+@pytest.mark.parametrize("kind", [Foreign, Hearing])
+def test_a_foreign_search_hears_finite_losses_as_an_array(kind: type[Foreign]) -> None:
+    model, batch = ours(), next(batches().epoch(0)).to(dtype=torch.float32)
+    size = parameters_to_vector(model.parameters()).numel()
+    search = kind([np.full(size, 0.1), np.full(size, np.nan), np.full(size, 0.3), np.full(size, np.inf)])
+    method = Evolution(search=search)
+    method.prepare(model, 1, 1)
+    method.update(model, batch)
+    (told,) = search.told
+    assert isinstance(told, np.ndarray)
+    assert np.isfinite(told).all()
+    assert told[1] == told[3] == told.max() > told.min()
+
+
+@pytest.mark.parametrize(
+    ("asked", "gave"),
+    [
+        (np.zeros((3, 7)), r"an array of shape \(3, 7\)"),
+        (torch.zeros(3, 7), r"an array of shape \(3, 7\)"),
+        (np.zeros(7), r"an array of shape \(7,\)"),
+        ([], r"an array of shape \(0,\)"),
+        ([[0.0], [1.0, 2.0]], r"\[\[0.0\], \[1.0, 2.0\]\]"),
+        ("many", "'many'"),
+        (None, r"an array of shape \(\)"),
+    ],
+)
+def test_what_a_foreign_search_proposes_must_fit(asked: Any, gave: str) -> None:
+    model, search = ours(), Foreign(asked)
+    size = parameters_to_vector(model.parameters()).numel()
+    with pytest.raises(
+        ValueError, match=rf"ask\(\) of the search gave ({gave}); the model has {size} weights .* \(networks, {size}\)"
+    ):
+        train(model, Plan(epochs=1), Evolution(search=search))
+    assert not search.told
 
 
 def test_divergence_leaves_the_model_as_it_was() -> None:
@@ -187,6 +234,9 @@ def test_divergence_leaves_the_model_as_it_was() -> None:
         ({"search": "pgpe", "population": 5}, ValueError, "an even number"),
         ({"search_options": {"speed": 1}}, TypeError, "no option 'speed'"),
         ({"chunk": 0}, ValueError, "chunk is 0"),
+        ({"chunk": "a"}, ValueError, "chunk is 'a'; it is how many networks run at once"),
+        ({"population": "a"}, ValueError, "population is 'a'; it is a whole number of at least 2"),
+        ({"sigma": "a"}, ValueError, "sigma is 'a'; it is a finite number above 0"),
     ],
 )
 def test_errors(options: dict[str, Any], error: type[Exception], told: str) -> None:

@@ -136,6 +136,14 @@ def test_only_observed_steps_teach() -> None:
     assert torch.equal(learner.weights["W"], before)
 
 
+@pytest.mark.usefixtures("either")
+def test_a_step_may_have_no_symbol() -> None:
+    symbols = torch.tensor([[0], [-1], [2]])
+    hot = torch.nn.functional.one_hot(symbols + 1, 4)[..., 1:].double()
+    learner = OnlineLearner(net=NET)
+    torch.testing.assert_close(learner.predict(symbols), learner.predict(hot))
+
+
 def test_what_is_not_right_is_said() -> None:
     symbols, targets = stream(20)
     learner = OnlineLearner(net=NET, nets=2)
@@ -147,6 +155,15 @@ def test_what_is_not_right_is_said() -> None:
         learner.learn(symbols, targets[1:], observed=torch.ones(20, 1, dtype=torch.bool))
     with pytest.raises(ValueError, match=r"flags of shape \(19, 1\); they are \(20, 2 or 1\)"):
         learner.learn(symbols, targets, begins=torch.ones(19, 1, dtype=torch.bool))
+    for symbol in (-2, 3, 7):
+        sentence = f"there is a symbol {symbol}; a net with 3 inputs has symbols from 0 to 2, and -1 stands for none"
+        with pytest.raises(ValueError, match=sentence):
+            learner.learn(torch.full((20, 1), symbol), targets)
+    with pytest.raises(ValueError, match="there is a symbol 3"):
+        learner.predict(torch.tensor([[0], [3]]))
+    for spread in (float("nan"), float("inf"), -0.1):
+        with pytest.raises(ValueError, match=f"spread is {spread}; it is a finite number of at least 0"):
+            OnlineLearner(net=NET, spread=spread)
     with pytest.raises(ValueError, match="rule is 'bptt'; it can be rule1997, rtrl"):
         OnlineLearner(net=NET, rule="bptt")
     with pytest.raises(

@@ -115,12 +115,17 @@ def test_the_clipped_objective_stops_where_the_policy_has_moved_far_enough() -> 
 def test_options_outside_their_range_are_named() -> None:
     with pytest.raises(ValueError, match="discount is 1.5; it is a number from 0 to 1"):
         method_named("ppo", discount=1.5)
-    with pytest.raises(ValueError, match="clip is 0; it is a number above 0"):
+    with pytest.raises(ValueError, match="clip is 0; it is a finite number above 0"):
         method_named("ppo", clip=0)
     with pytest.raises(ValueError, match="passes is 0"):
         method_named("ppo", passes=0)
     with pytest.raises(ValueError, match="entropy is -1"):
         method_named("reinforce", entropy=-1)
+    for name in ("clip", "stop_kl", "entropy", "value_weight", "discount", "trace", "passes"):
+        for value in ("a", float("nan")):
+            with pytest.raises(ValueError, match=f"{name} is {value!r}; it is a .*number"):
+                method_named("ppo", **{name: value})
+    assert PPO(stop_kl=None).stop_kl is None
     with pytest.raises(ValueError, match="12 steps between updates are no whole number of pieces of 5"):
         method = PPO(piece=5)
         method.prepare(network(), 1, 1)

@@ -67,6 +67,7 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     _learned: ClassVar[dict[str, Any]] = {}
     _method_defaults: ClassVar[dict[str, Any]] = {}
+    _learns_from: ClassVar[str] = "data"
 
     @abstractmethod
     def _network(self) -> Any:
@@ -81,8 +82,24 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _begin(self) -> int:
         """Check the parameters, forget an earlier fit, and draw the seed of this one."""
         check_parameters(self)
+        self._check_method()
         self._forget()
         return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _check_method(self) -> None:
+        """Raise ValueError for a method that learns from something else than this task has."""
+        method = training.METHODS.get(self.method)
+        if method is None or self._learns_from in method.learns_from:
+            return
+        if self._learns_from == "data":
+            raise ValueError(
+                f"method {self.method!r} learns to act, and a {type(self).__name__} learns from data; take 'bptt', or "
+                "a Controller (`carousel fit control`)"
+            )
+        *most, last = [repr(name) for name, one in training.METHODS.items() if self._learns_from in one.learns_from]
+        raise ValueError(
+            f"method {self.method!r} learns from data, and an environment has none; take {', '.join(most)} or {last}"
+        )
 
     def _forget(self) -> None:
         for name in (*self._learned, "network_", "history_", "_online"):

@@ -17,6 +17,8 @@ from carousel.training.schedule import check_schedule, scheduler
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSprop}
 PRECISIONS = ("float32", "bfloat16")
+BOUNDS = ("clip_norm", "stop_kl")
+"""Options that may be None: there is no bound then."""
 
 
 @dataclass(kw_only=True)
@@ -144,8 +146,8 @@ def as_float(output: Tensor) -> Tensor:
 
 
 def check_number(name: str, value: float | None, *, above: float | None) -> None:
-    """A finite number above a bound, or at least 0 when there is none; None is for `clip_norm` alone."""
-    if value is None and name == "clip_norm":
+    """A finite number above a bound, or at least 0 when there is none; None is for what bounds nothing then."""
+    if value is None and name in BOUNDS:
         return
     good = isinstance(value, int | float) and math.isfinite(value) and (value >= 0 if above is None else value > above)
     if not good:

@@ -43,6 +43,7 @@ class Evolino(Evolution, name="evolino"):
     """
 
     at_once: ClassVar[bool] = True
+    learns_from: ClassVar[tuple[str, ...]] = ("data",)
 
     search: Any = "esp"
     sigma: float = 1.0

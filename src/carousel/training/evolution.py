@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from carousel.data import Batch
 from carousel.training.groups import weight_groups
 from carousel.training.method import DivergenceError, Method, Model, trainable
 from carousel.training.searches import AskTell, Search, search_named
+from carousel.training.searches.search import worst_where_not_finite
 from carousel.training.workers import Workers, workers_of
 
 PIECES = 8
@@ -34,7 +35,8 @@ class Evolution(Method, name="evolution"):
 
     search: "snes", "pgpe", "openai_es", "cma", "ga", "esp" or "cosyne", or an object with `ask()` and `tell(scores)`,
         whose own options then count (and which has `state()` and `restore()` if there are to be checkpoints). A `tell`
-        that wants two arguments, as that of the package cma, hears what it asked, too.
+        that wants two arguments, as that of the package cma, hears what it asked, too. Losses come as a numpy array,
+        the worst in place of what is not finite. An object goes on from fit to fit: give a new one to begin anew.
     population: networks in a generation; sigma: how far from the weights they lie at the start; bounds: (lowest,
         highest) value of every weight; seed: of the search's own random numbers, None draws it from those of the run.
     search_options: further keywords of the search, such as learning_rate of "openai_es".
@@ -47,6 +49,8 @@ class Evolution(Method, name="evolution"):
     so: `batched` is 0. After each generation the model has the weights that the search holds best.
     Raises ValueError or TypeError for an option outside its range, ImportError for "cma" without its package.
     """
+
+    learns_from: ClassVar[tuple[str, ...]] = ("data", "acting")
 
     search: str | AskTell = "snes"
     population: int = 64
@@ -65,8 +69,10 @@ class Evolution(Method, name="evolution"):
     _workers: Workers | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
-        if self.chunk is not None and self.chunk < 1:
-            raise ValueError(f"chunk is {self.chunk}; it is how many networks run at once, 1 or more, or None for all")
+        if self.chunk is not None and not (isinstance(self.chunk, int) and self.chunk >= 1):
+            raise ValueError(
+                f"chunk is {self.chunk!r}; it is how many networks run at once, 1 or more, or None for all"
+            )
         self._from(torch.zeros(2), 0)
         self._workers = None if self._alone else workers_of(self.workers)
 
@@ -78,9 +84,8 @@ class Evolution(Method, name="evolution"):
         self._batched = isinstance(model, nn.Module)
 
     def update(self, model: Model, batch: Batch) -> float:
-        asked = self._search.ask()
-        tried = asked if isinstance(asked, Tensor) else torch.from_numpy(np.asarray(asked, dtype=np.float64))
-        now = parameters_to_vector(self._parameters).detach()
+        asked, now = self._search.ask(), parameters_to_vector(self._parameters).detach()
+        tried = _proposed(asked, len(now))
         losses = self._all_losses(model, batch, torch.cat([tried.to(now), now.unsqueeze(0)])).to("cpu", torch.float64)
         scores, before = losses[:-1], losses[-1].item()
         if not (math.isfinite(before) and scores.isfinite().any()):
@@ -209,16 +214,32 @@ def _losses_of_piece(
         torch.set_num_threads(threads)
 
 
+def _proposed(asked: Any, parameters: int) -> Tensor:
+    """What a search asked for, (population, parameters). Raises ValueError for anything else."""
+    try:
+        tried = asked if isinstance(asked, Tensor) else torch.from_numpy(np.asarray(asked, dtype=np.float64))
+        shape = f"an array of shape {tuple(tried.shape)}"
+    except (TypeError, ValueError):
+        tried, shape = torch.empty(0), f"{asked!r:.80}"
+    if tried.dim() != 2 or not len(tried) or tried.shape[1] != parameters:
+        raise ValueError(
+            f"ask() of the search gave {shape}; the model has {parameters} weights that learn: give (networks, "
+            f"{parameters}), a row of numbers for each network to try"
+        )
+    return tried
+
+
 def _tell(search: AskTell, asked: Any, scores: Tensor) -> None:
-    """Tell a search its losses; and what it asked, if it wants to hear that first."""
+    """Tell a search its losses, finite ones; and what it asked, if it wants to hear that first."""
+    losses = worst_where_not_finite(scores).numpy()
     try:
         given = list(inspect.signature(search.tell).parameters.values())
     except ValueError:  # a function that Python cannot look into
         given = []
     if len([one for one in given if one.default is one.empty and one.kind <= one.POSITIONAL_OR_KEYWORD]) == 2:
-        search.tell(asked, scores.tolist())  # type: ignore[call-arg]
+        search.tell(asked, losses)  # type: ignore[call-arg]
     else:
-        search.tell(scores)
+        search.tell(losses)
 
 
 def batched_losses(model: Model, batch: Batch, vectors: Tensor, chunk: int | None = None) -> Tensor:

@@ -60,6 +60,8 @@ class Method(ABC):
     """Whether what a stream leaves behind goes on in its next batch (`Batch.reset`)."""
     at_once: ClassVar[bool] = False
     """Whether all data must be one batch."""
+    learns_from: ClassVar[tuple[str, ...]] = ("data",)
+    """"data", or "acting" in a model that plays, or either."""
 
     def __init_subclass__(cls, *, name: str, **options: Any) -> None:
         super().__init_subclass__(**options)

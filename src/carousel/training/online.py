@@ -1,5 +1,6 @@
 """Learning from streams a step at a time, in memory that does not grow: the protocol of the papers of 1997 to 2003."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -97,6 +98,8 @@ class OnlineLearner:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(choices)}")
         if self.nets < 1:
             raise ValueError(f"nets is {self.nets}; it is 1 or more")
+        if not (self.spread >= 0 and math.isfinite(self.spread)):
+            raise ValueError(f"spread is {self.spread}; it is a finite number of at least 0")
         if self.filter is not None and self.error != "squared":
             raise ValueError(f"error is {self.error!r}; a Kalman filter takes squared errors")
         if self.filter is not None and self.cells is not None:
@@ -161,7 +164,8 @@ class OnlineLearner:
     ) -> Tensor:
         """Learn from a stream; the outputs (time, nets, outputs), each before what is learned at its step.
 
-        inputs: numbers (time, nets, inputs), or int64 symbols (time, nets): the place of the one input that is 1.
+        inputs: numbers (time, nets, inputs), or int64 symbols (time, nets): the place of the one input that is 1, and
+            -1 where none is.
         targets: (time, nets, outputs).
         observed: booleans (time, nets), the steps with a target; all if None.
         begins: booleans (time, nets), the steps before which the state is put back to zero; none if None.
@@ -276,7 +280,7 @@ class OnlineLearner:
         return OnlineStream(numbers, targets.to(torch.float64), flags)
 
     def _check(self, inputs: Tensor, targets: Tensor) -> None:
-        """Raise ValueError unless both have the shapes of this net."""
+        """Raise ValueError unless both have the shapes of this net, and symbols are inputs of it."""
         axes = 2 if inputs.dtype == torch.int64 else 3
         good = (
             inputs.dim() == axes
@@ -287,6 +291,11 @@ class OnlineLearner:
             raise ValueError(
                 f"inputs are {inputs.dtype} of shape {tuple(inputs.shape)}; give numbers (time, {self.nets} or 1, "
                 f"{self.net.inputs}) or int64 symbols (time, {self.nets} or 1)"
+            )
+        if axes == 2 and len(wrong := inputs[(inputs < -1) | (inputs >= self.net.inputs)]):
+            raise ValueError(
+                f"there is a symbol {wrong[0]}; a net with {self.net.inputs} inputs has symbols from 0 to "
+                f"{self.net.inputs - 1}, and -1 stands for none"
             )
         if (
             targets.dim() != 3

@@ -2,13 +2,13 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
 from carousel.data import Batch
-from carousel.training.descent import Descent
+from carousel.training.descent import Descent, check_number
 from carousel.training.experience import Experience, Judgement, Player, RewardScale, advantages
 from carousel.training.method import Method, Model
 
@@ -27,6 +27,8 @@ class PolicyGradient(Descent):
     The loss that is told is minus the mean return of the last hundred episodes.
     """
 
+    learns_from: ClassVar[tuple[str, ...]] = ("acting",)
+
     clip_norm: float | None = 0.5
     discount: float = 0.99
     entropy: float = 0.0
@@ -42,8 +44,7 @@ class PolicyGradient(Descent):
         super().__post_init__()
         _check_share("discount", self.discount)
         for name in ("entropy", "value_weight"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it is a number of at least 0")
+            check_number(name, getattr(self, name), above=None)
 
     def prepare(self, model: Model, batches: int, epochs: int) -> None:
         """Begin anew. Raises TypeError for a model that does not act."""
@@ -165,9 +166,7 @@ class PPO(PolicyGradient, Method, name="ppo"):
             if not (isinstance(value, int) and value >= 1) and not (name == "piece" and value is None):
                 raise ValueError(f"{name} is {value!r}; it is a whole number, 1 or more")
         for name in ("clip", "stop_kl"):
-            value = getattr(self, name)
-            if not (name == "stop_kl" and value is None) and not value > 0:
-                raise ValueError(f"{name} is {value!r}; it is a number above 0")
+            check_number(name, getattr(self, name), above=0)
 
     def update(self, model: Model, batch: Batch) -> float:
         steps = len(batch.inputs)
@@ -189,5 +188,5 @@ class PPO(PolicyGradient, Method, name="ppo"):
 
 
 def _check_share(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
+    if not (isinstance(value, int | float) and 0 <= value <= 1):
         raise ValueError(f"{name} is {value!r}; it is a number from 0 to 1")

@@ -253,7 +253,7 @@ def test_what_is_not_finite_counts_as_worst() -> None:
         (lambda: search_named("snes", START, decay=1), TypeError, "'snes' has no option 'decay'; it has population"),
         (lambda: SNES(torch.zeros(0)), ValueError, "start has shape"),
         (lambda: SNES(START, population=1), ValueError, "population is 1"),
-        (lambda: SNES(START, sigma=0), ValueError, "sigma 0"),
+        (lambda: SNES(START, sigma=0), ValueError, "sigma is 0"),
         (lambda: SNES(START, bounds=(1, -1)), ValueError, "the lowest value comes first"),
         (lambda: PGPE(START, population=5), ValueError, "'pgpe' tries pairs"),
         (lambda: GA(START, population=5, parents=5), ValueError, "fewer than the population"),

@@ -19,6 +19,12 @@ def seed_of(index: int, number: int = 0) -> int:
     return int(np.random.SeedSequence([index, number]).generate_state(1)[0])
 
 
+def rounds(indices: Sequence[int], together: int | None) -> list[Sequence[int]]:
+    """The indices, so many together as can be played side by side; all where there is no limit."""
+    size = together or max(1, len(indices))
+    return [indices[at : at + size] for at in range(0, len(indices), size)]
+
+
 def play(world: World, indices: Sequence[int], act: Act, watch: Watch | None = None) -> NDArray[np.float64]:
     """The return of an episode for each index, all side by side; `act` is given all lanes, those that ended too.
 

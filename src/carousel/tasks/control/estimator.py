@@ -19,7 +19,6 @@ from carousel.tasks.control.spaces import actions_from, actions_of, senses_from,
 from carousel.tasks.control.world import Step, World, world_of
 from carousel.tasks.parameters import parameter, redefault
 from carousel.training import METHODS, Report
-from carousel.training.descent import Descent
 from carousel.training.policy import PolicyGradient
 
 GLANCES = 4
@@ -58,6 +57,7 @@ class Controller(SequenceEstimator):
         None, "epochs without a better return in validation before stopping; None: never", minimum=1
     )
 
+    _learns_from: ClassVar[str] = "acting"
     _learned: ClassVar[dict[str, Any]] = {"environment_": str | None, "senses_": dict, "actions_": dict}
 
     def fit(self, environment: Any, y: Any = None) -> Self:
@@ -93,11 +93,19 @@ class Controller(SequenceEstimator):
         """What to do now in several environments: actions (n, ...) for observations (n, ...), and the memory after.
 
         state: what the call before returned; None where all episodes begin.
+        Raises ValueError for observations that do not fit, or hold NaN.
         """
         check_is_fitted(self, "network_")
         network = self.network_
+        seen = network.senses.read(np.asarray(observations))
+        if len(wrong := np.argwhere(np.isnan(seen))):
+            row, at = wrong[0].tolist()
+            raise ValueError(
+                f"observation {row} is NaN at {network.senses.seen[at]}; the memory would be NaN ever after: hand in "
+                "a number, such as the last one that was known"
+            )
         with torch.inference_mode():
-            x = network.features(network.senses.read(np.asarray(observations)))
+            x = network.features(seen)
             raw, after = network.actor(x, state, None)
             return network.actions.outwards(network.actions.best(raw[0])), after
 
@@ -155,19 +163,12 @@ class Controller(SequenceEstimator):
             name = "bidirectional" if self.bidirectional else "dropout"
             why = "the future is not known" if self.bidirectional else "who acts must be who learns"
             raise ValueError(f"{name} is {getattr(self, name)}, but {why}: a Controller does without")
-        method = METHODS.get(self.method)
-        if method is not None and issubclass(method, Descent) and not issubclass(method, PolicyGradient):
-            raise ValueError(
-                f"method {self.method!r} goes down the gradient of a loss, and an environment has none; take 'ppo', "
-                "'reinforce' or 'evolution'"
-            )
         self._method()
 
     def _learn_in(self, world: World, seed: int, checkpoint: Any) -> Generator[Report, None, None]:
         """Learn while the world is at hand."""
         lanes = self.batch_size if world.most is None else min(world.most, self.batch_size)
-        held = self.validation_episodes if world.most is None else min(world.most, self.validation_episodes)
-        validation = Turns(held, 0, 1, seed + 1) if held else None
+        validation = Turns(self.validation_episodes, 0, 1, seed + 1) if self.validation_episodes else None
         material = Material(Turns(lanes, self.rollout, self.updates_per_epoch, seed), validation)
         self._world = world
         try:
@@ -195,13 +196,12 @@ class Controller(SequenceEstimator):
     def _glance(self, world: World, network: ControlNetwork) -> NDArray[np.float32]:
         """What a few episodes of random actions show."""
         seen: list[NDArray[np.float32]] = []
-        count = min(GLANCES, world.most or GLANCES)
         act = at_random(network.actions, EVALUATION)
 
         def look(observations: NDArray[Any], actions: Any, step: Any) -> None:
             seen.append(network.senses.read(observations))
 
-        played(world, list(range(count)), lambda: act, look)
+        played(world, list(range(GLANCES)), lambda: act, look)
         return np.concatenate(seen)
 
     def _check_learned(self) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from carousel.tasks.control.episodes import Act, Watch, play
+from carousel.tasks.control.episodes import Act, Watch, play, rounds
 from carousel.tasks.control.spaces import Actions
 from carousel.tasks.control.world import World
 
@@ -58,8 +58,7 @@ class Trail:
 def played(world: World, indices: list[int], make: Callable[[], Act], watch: Watch | None = None) -> Returns:
     """The returns of an episode for each index, as many at once as the world has lanes; one is watched at a time."""
     together = 1 if watch else min(AT_ONCE, world.most or AT_ONCE)
-    rounds = [indices[at : at + together] for at in range(0, len(indices), together)]
-    return Returns(np.concatenate([play(world, own, make(), watch) for own in rounds]))
+    return Returns(np.concatenate([play(world, own, make(), watch) for own in rounds(indices, together)]))
 
 
 def at_random(actions: Actions, seed: int) -> Act:

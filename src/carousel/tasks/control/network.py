@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from carousel.data import Batch
 from carousel.nn import LSTM
-from carousel.tasks.control.episodes import Act, play
+from carousel.tasks.control.episodes import Act, play, rounds
 from carousel.tasks.control.player import Player
 from carousel.tasks.control.spaces import Actions, Amounts, Senses
 from carousel.tasks.control.world import World
@@ -89,8 +89,9 @@ class ControlNetwork(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """The returns (episodes,) of one episode for each seed in the batch's indices."""
-        returns = play(self._place(), batch.indices.tolist(), self.follow())
-        return torch.from_numpy(returns).to(self.center)
+        world = self._place()
+        returns = [play(world, own, self.follow()) for own in rounds(batch.indices.tolist(), world.most)]
+        return torch.from_numpy(np.concatenate(returns)).to(self.center)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """Minus the mean return."""

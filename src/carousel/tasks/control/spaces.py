@@ -44,10 +44,17 @@ class Senses:
         return [at for at in range(self.width) if at not in self.hidden]
 
     def read(self, observations: Any) -> NDArray[np.float32]:
-        """The features (n, features seen) of n observations. Raises ValueError for another number of numbers."""
+        """The features (n, features seen) of n observations.
+
+        Raises ValueError for another number of numbers, or a case that there is not.
+        """
         rows = np.asarray(observations)
         if self.count:
-            rows = np.eye(self.count, dtype=np.float32)[rows.reshape(-1).astype(np.int64) - self.first]
+            cases = rows.reshape(-1) - self.first
+            if len(wrong := rows.reshape(-1)[~((cases >= 0) & (cases < self.count))]):
+                last = self.first + self.count - 1
+                raise ValueError(f"an observation is {wrong[0]}; those in training were cases {self.first} to {last}")
+            rows = np.eye(self.count, dtype=np.float32)[cases.astype(np.int64)]
         rows = rows.reshape(len(rows), -1).astype(np.float32)
         if rows.shape[1] != self.width:
             raise ValueError(f"an observation has {rows.shape[1]} numbers; those in training had {self.width}")

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXTRA = 'install it with: pip install "carousel-lstm[control]"'
+EXTRAS = ("box2d", "mujoco")
+"""Families of gymnasium's environments for which there is an extra by their name."""
 Rows = NDArray[Any]
 
 
@@ -76,7 +78,8 @@ class MadeWorld(World):
     def __init__(self, make: Callable[[], Any], longest: int) -> None:
         super().__init__(longest)
         self._make = make
-        self._environments: list[Any] = [make()]
+        self._environments: list[Any] = []
+        self._one_more()
         self.observation_space = self._environments[0].observation_space
         self.action_space = self._environments[0].action_space
 
@@ -94,9 +97,18 @@ class MadeWorld(World):
     def most(self) -> int | None:
         return None
 
+    def _one_more(self) -> None:
+        """Make one more environment. Raises TypeError for what is none, ValueError for one that is there already."""
+        made = self._make()
+        if not isinstance(made, _gymnasium().Env):
+            raise TypeError(f"the function made {made!r:.80}; it makes an environment, a gymnasium.Env, at each call")
+        if any(made is one for one in self._environments):
+            raise ValueError("the function made the same environment twice; it makes a new one at each call")
+        self._environments.append(made)
+
     def _reset(self, lanes: NDArray[np.int64], seeds: Sequence[int]) -> Rows:
         while len(self._environments) <= lanes.max(initial=0):
-            self._environments.append(self._make())
+            self._one_more()
         pairs = zip(lanes.tolist(), seeds, strict=True)
         return np.stack([np.asarray(self._environments[lane].reset(seed=seed)[0]) for lane, seed in pairs])
 
@@ -193,9 +205,12 @@ def _made(name: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # Box2D ends the process where this is an error
             return gymnasium.make(name, disable_env_checker=True)
-    except gymnasium.error.DependencyNotInstalled as error:
-        box2d = 'pip install "carousel-lstm[box2d]"'
-        hint = box2d if "box2d" in str(error).lower() else f"it says: {error}"
-        raise ImportError(f"environment {name!r} needs a package that is not installed; {hint}") from None
-    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+    except (gymnasium.error.DependencyNotInstalled, ModuleNotFoundError) as error:
+        entry = str(getattr(gymnasium.registry.get(name), "entry_point", ""))
+        hints = [f'; pip install "carousel-lstm[{extra}]"' for extra in EXTRAS if f".{extra}." in entry]
+        told = " ".join(str(error).split())
+        raise ImportError(
+            f"environment {name!r} needs a package that is not installed ({told}){''.join(hints)}"
+        ) from None
+    except gymnasium.error.Error as error:
         raise ValueError(f"there is no environment {name!r} ({' '.join(str(error).split())})") from None

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -19,7 +20,7 @@ class AskTell(Protocol):
         """A population, (population, parameters)."""
 
     def tell(self, scores: Any, /) -> Any:
-        """The score of each of them, (population,): a loss, less is better."""
+        """The score of each of them, a numpy array (population,) of finite numbers: a loss, less is better."""
 
 
 @dataclass
@@ -57,8 +58,10 @@ class Search(ABC):
             raise ValueError(
                 f"start has shape {tuple(self.start.shape)}; a search starts from one vector of parameters"
             )
-        if self.population < 2 or not (self.sigma > 0 and math.isfinite(self.sigma)):
-            raise ValueError(f"population is {self.population} and sigma {self.sigma}; at least 2, and above 0")
+        if not isinstance(self.population, Integral) or self.population < 2:
+            raise ValueError(f"population is {self.population!r}; it is a whole number of at least 2")
+        if not (isinstance(self.sigma, Real) and self.sigma > 0 and math.isfinite(self.sigma)):
+            raise ValueError(f"sigma is {self.sigma!r}; it is a finite number above 0")
         if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
             raise ValueError(f"bounds are {self.bounds}; the lowest value comes first")
         self.generator = torch.Generator().manual_seed(self.seed)
@@ -80,10 +83,9 @@ class Search(ABC):
         scores = torch.as_tensor(scores).detach().to("cpu", torch.float64)
         if scores.shape != (self.population,):
             raise ValueError(f"scores have shape {tuple(scores.shape)}; ask() proposed {self.population} vectors")
-        good = scores.isfinite()
-        if not good.any():
+        if not scores.isfinite().any():
             raise ValueError("no score is a finite number; begin nearer, with a smaller sigma")
-        self._learn(torch.where(good, scores, scores[good].max()))
+        self._learn(worst_where_not_finite(scores))
         self.mean = self.mean if self.bounds is None else self.mean.clamp(*self.bounds)
         del self._asked
 
@@ -130,6 +132,12 @@ def search_named(name: str, start: Tensor, **options: Any) -> Search:
     if unknown := [option for option in options if option not in known]:
         raise TypeError(f"search '{name}' has no option {', '.join(map(repr, unknown))}; it has {', '.join(known)}")
     return SEARCHES[name](start, **options)
+
+
+def worst_where_not_finite(scores: Tensor) -> Tensor:
+    """The scores with the highest of the finite ones in place of what is not finite; there must be one."""
+    good = scores.isfinite()
+    return torch.where(good, scores, scores[good].max())
 
 
 def centred_ranks(scores: Tensor) -> Tensor:
