@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from carousel.ops.labels import whole_numbers
+
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -13,11 +15,14 @@ class InfeasibleError(ValueError):
 
 
 def pad_labels(targets: Sequence[Sequence[int]], device: torch.device | str | None = None) -> tuple[Tensor, Tensor]:
-    """Labels (batch, longest), zeros behind the end of each, and how many each has, (batch,)."""
+    """Labels (batch, longest), zeros behind the end of each, and how many each has, (batch,).
+
+    Raises ops.ShapeError for labels that are no whole numbers.
+    """
     counts = torch.tensor([len(labels) for labels in targets], dtype=torch.int64)
     padded = torch.zeros(len(targets), max(map(len, targets), default=0), dtype=torch.int64)
     for row, labels in zip(padded, targets, strict=True):
-        row[: len(labels)] = torch.as_tensor(labels, dtype=torch.int64)
+        row[: len(labels)] = whole_numbers("labels", labels, row[: len(labels)])
     return padded.to(device), counts.to(device)
 
 
