@@ -171,3 +171,8 @@ def test_labels_that_are_none(labels: list[list[float]], counts: list[float], me
 def test_refusals(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()  # type: ignore[operator]
+
+
+def test_a_prediction_network_is_asked_for() -> None:
+    with pytest.raises(TypeError, match="prediction is 3; give a Prediction"):
+        Transducer(4, 3)  # type: ignore[arg-type]

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from carousel.nn.heads.labels import InfeasibleError, check_reduction, frames_needed, reduce
+from carousel.data.feasibility import frames_needed_by_each
+from carousel.nn.heads.labels import InfeasibleError, check_reduction, reduce
 from carousel.ops import ShapeError
 from carousel.ops.labels import check_meant, checked_labels, whole_numbers, widened
 
@@ -63,7 +64,7 @@ class CTC(nn.Module):
         labels, counts = checked_labels(labels, counts)
         lengths = self._checked_lengths(log_probs, lengths, labels)
         check_meant(labels, counts, self.blank, self.output.out_features)
-        fits = frames_needed(labels, counts) <= lengths
+        fits = frames_needed_by_each(labels, counts) <= lengths
         if not bool(fits.all()):
             self._refuse(labels, lengths, counts, fits)
             log_probs, labels, lengths, counts = (
@@ -94,7 +95,7 @@ class CTC(nn.Module):
         if self.infeasible == "skip":
             self.skipped += int((~fits).sum())
             return
-        needed = frames_needed(labels, counts)
+        needed = frames_needed_by_each(labels, counts)
         listed = [
             f"{at}: {int(lengths[at])} frames, {int(needed[at])} needed"
             for at in torch.nonzero(~fits).flatten().tolist()

@@ -26,12 +26,6 @@ def pad_labels(targets: Sequence[Sequence[int]], device: torch.device | str | No
     return padded.to(device), counts.to(device)
 
 
-def frames_needed(labels: Tensor, counts: Tensor) -> Tensor:
-    """How many frames CTC needs for each sample, (batch,): one a label, and a blank between equal neighbours."""
-    inside = torch.arange(1, max(1, labels.shape[1]), device=labels.device) < counts.unsqueeze(1)
-    return counts + ((labels[:, 1:] == labels[:, :-1]) & inside).sum(1)
-
-
 def reduce(losses: Tensor, reduction: str) -> Tensor:
     """Losses (samples,) as they are, their sum, or their mean; the mean of none is zero."""
     if reduction == "none":

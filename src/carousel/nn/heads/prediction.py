@@ -80,8 +80,7 @@ class NextLabel(nn.Module):
     """A softmax over the next label on a prediction network, to train that alone before it joins a transducer.
 
     Graves et al. 2013 begin the transducer so: the transcription network from one trained with CTC, the prediction
-    network
-    from one trained to predict the next label. Their output layers are thrown away. The end counts as a blank.
+    network from one trained to predict the next label. Their output layers are thrown away. The end counts as a blank.
     """
 
     def __init__(self, prediction: Prediction) -> None:
