@@ -89,6 +89,11 @@ def _files() -> list[Path]:
     return [Path("wav") / f"{number}.wav" for number in range(20)]
 
 
+def test_it_promises_no_stream(call: Call) -> None:
+    assert "stream" not in call("spot", "--help").stdout
+    assert "--stream" in call("transcribe", "--help").stdout
+
+
 def test_a_transcriber_finds_what_it_can_spell(manifest: Path, call: Call) -> None:
     assert call("fit", "transcribe", manifest, "--out", "letters", *SPEECH, *QUICK).exit_code == 0
     found = call("spot", "letters", "wav/0.wav", "--keyword", "top", "--keyword", "gum=gu m", "--json")

@@ -33,6 +33,13 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def test_files_beside_broken_ones_are_written_down(run: Path, call: Call) -> None:
+    Path("empty.wav").touch()
+    found = call("transcribe", run, "empty.wav", "abba.wav", "--stream")
+    assert (found.exit_code, found.stdout) == (1, "abba.wav\tabba\n")
+    assert found.stderr == "error: empty.wav is empty: it has 0 bytes\n"
+
+
 @pytest.mark.parametrize("options", [(), ("--piece", "0.013"), ("--piece", "60"), ("--beam", "8")])
 def test_a_stream_says_what_the_whole_file_says(options: tuple[str, ...], run: Path, call: Call) -> None:
     beam = options if "--beam" in options else ()

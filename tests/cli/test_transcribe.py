@@ -125,6 +125,39 @@ def test_a_cue_holds_what_is_read_at_once() -> None:
     assert subtitles(phones) == "1\n00:00:00,000 --> 00:00:02,000\naa sh\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (
+            "m.csv",
+            'w.wav,"hello, world"\nw.wav,hello, world\n',
+            "row 3 of m.csv has 3 cells, the heading 2; quote",
+        ),
+        ("m.tsv", "w.wav\thello\tworld\n", "row 2 of m.tsv has 3 cells, the heading 2; quote texts that hold a tab"),
+        ("m.csv", "w.wav,a\nw.wav,\nw.wav\n", "row 4 of m.csv names no text: it has 1 cell, the heading 2"),
+        ("m.csv", 'w.wav,"hello\nw.wav,a\n', "m.csv is no CSV in UTF-8: unexpected end of data"),
+        ("m.csv", 'w.wav,"hello" he said\n', "a text that holds quotes stands in quotes"),
+    ],
+)
+def test_no_text_of_a_manifest_is_lost(name: str, content: str, words: str, here: Path, call: Call) -> None:
+    wavfile.write("w.wav", RATE, tone("a"))
+    divider = "\t" if name.endswith(".tsv") else ","
+    Path(name).write_text(f"file{divider}text\n{content}", encoding="utf-8")
+    found = call("fit", "transcribe", name, "--out", "run", *SPEECH, *QUICK)
+    assert found.exit_code == 1 and words in found.stderr
+
+
+def test_a_manifest_names_each_column_once(here: Path, call: Call) -> None:
+    write_rows(Path("m.csv"), [["file", "text", "text"], ["w.wav", "a", "b"]])
+    assert "m.csv has two columns 'text'" in call("fit", "transcribe", "m.csv", "--out", "run", *QUICK).stderr
+
+
+def test_an_empty_text_is_a_cell(here: Path) -> None:
+    rows = [["file", "text"], ["w.wav", ""], ["w.wav", 'she said "a, b"']]
+    given = manifests.Manifest(write_rows(Path("m.csv"), rows), manifests.ManifestColumns())
+    assert given.texts == ["", 'she said "a, b"']
+
+
 def test_texts_are_taken_as_they_are_written(here: Path, call: Call) -> None:
     rng = np.random.default_rng(0)
     for number in range(10):
@@ -164,6 +197,7 @@ def test_a_manifest_that_cannot_be_used(rows: list[list[str]], words: str, manif
     [
         (("--beam", "0"), "--beam is 0"),
         (("--language-model", "x.arpa"), "is for a beam search"),
+        (("--srt", "wav/1.wav"), "--srt is wav/1.wav, which is a file; name a folder"),
         (("other/0.wav", "--srt", "subs"), "several files would be written to"),
     ],
 )
@@ -179,6 +213,29 @@ def test_a_run_of_another_kind(classes: Path, call: Call) -> None:
     found = call("transcribe", "other", "a.wav")
     assert found.exit_code == 1
     assert re.search(r"holds a SequenceClassifier, not a Transcriber", found.stderr)
+
+
+def test_files_beside_broken_ones_are_written_down(run: Path, call: Call) -> None:
+    Path("empty.wav").touch()
+    files = ("wav/0.wav", "empty.wav", "wav/1.wav", "nowhere.wav")
+    whole = call("transcribe", run, files[0], files[2])
+    found = call("transcribe", run, *files)
+    assert found.exit_code == 1 and found.stdout == whole.stdout and whole.stdout.count("\n") == 2
+    words = ["error: empty.wav is empty: it has 0 bytes", "error: there is no file nowhere.wav"]
+    assert found.stderr.splitlines() == words
+    assert call("transcribe", run, *files, "--srt", "subs").exit_code == 1
+    assert {path.name for path in Path("subs").iterdir()} == {"0.srt", "1.srt"}
+    listed = json.loads(call("transcribe", run, *files, "--json").stdout)["transcriptions"]
+    assert [own["file"] for own in listed] == ["wav/0.wav", "wav/1.wav"]
+
+
+def test_all_broken_files_of_a_manifest_are_listed(manifest: Path, call: Call) -> None:
+    Path("wav/3.wav").write_bytes(b"")
+    Path("wav/5.wav").unlink()
+    wavfile.write("wav/7.wav", RATE, tone("a")[:50])
+    found = call("fit", "transcribe", manifest, "--out", "run", *SPEECH, *QUICK)
+    assert found.exit_code == 1 and found.stderr.count("error: ") == 1
+    assert all(f"{number}.wav" in found.stderr for number in (3, 5, 7)), found.stderr
 
 
 def test_broken_files_are_named(run: Path, call: Call) -> None:

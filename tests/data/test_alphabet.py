@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carousel.data import Alphabet, DataError, check_feasible, frames_needed, infeasible
+from carousel.data.feasibility import frames_needed_by_each
+from carousel.nn import pad_labels
 
 GERMAN = Alphabet(("s", "c", "h", "sch", "a", "f", "ü"))
 
@@ -62,6 +64,16 @@ def test_what_it_cannot_spell_is_refused_by_sample() -> None:
         alphabet.encode_all(["c", "a", "d"], names=["x.wav", "z.wav", "y.wav"])
 
 
+def test_what_is_no_text_is_refused() -> None:
+    alphabet = Alphabet(("a", "b"))
+    with pytest.raises(DataError, match="the text is 5; give a text"):
+        alphabet.encode(5)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"sample 1 is \['b'\]; give a text"):
+        alphabet.encode_all(["a", ["b"]])  # type: ignore[list-item]
+    with pytest.raises(DataError, match="text 1 is None; give a text"):
+        Alphabet.of(["a", None])  # type: ignore[list-item]
+
+
 def test_what_is_unknown_has_a_symbol() -> None:
     alphabet = Alphabet(("a", "<unk>"), unknown="<unk>")
     assert alphabet.spell("aba") == ["a", "<unk>", "a"]
@@ -98,6 +110,12 @@ def test_other_files_are_refused(content: str, tmp_path: Path) -> None:
         ({"symbols": ("A",), "case": "lower"}, "symbol 'A' becomes 'a'"),
         ({"symbols": ("u\u0308",)}, "becomes 'ü'"),
         ({"symbols": ("a b",), "separator": " "}, "holds the separator"),
+        ({"symbols": ("a",), "separator": ""}, "separator is ''; give a text, or None"),
+        ({"symbols": ("a",), "separator": 3}, "separator is 3"),
+        ({"symbols": {"a", "b"}}, "symbols are a set, which has no order"),
+        ({"symbols": ("a", "\ud800")}, "holds half of a character"),
+        ({"symbols": ("a",), "blank": 1.0}, "blank is 1.0; it is a label, a whole number"),
+        ({"symbols": ("a",), "blank": True}, "blank is True"),
         ({"symbols": ("a",), "unknown": "?"}, "unknown is '\\?'"),
         ({"symbols": ("a",), "blank": 2}, "blank is 2; it is a label from 0 to 1"),
         ({"symbols": ("a",), "case": "title"}, "case is 'title'"),
@@ -120,6 +138,12 @@ def test_frames_needed() -> None:
     assert frames_needed([1, 1, 1], "transducer") == 1
     with pytest.raises(ValueError, match="loss is 'mse'"):
         frames_needed([1], "mse")
+
+
+@given(st.lists(st.lists(st.integers(1, 2), max_size=6), min_size=1, max_size=5))
+def test_frames_needed_by_each_of_a_batch(targets: list[list[int]]) -> None:
+    found = frames_needed_by_each(*pad_labels(targets))
+    assert found.tolist() == [frames_needed(labels) for labels in targets]
 
 
 def test_every_sample_that_cannot_be_learnt_is_listed() -> None:

@@ -86,10 +86,10 @@ def test_every_cell_reads_the_same_in_both(cell: str) -> None:
     [
         {},
         {"language_model": model(), "weight": 0.5, "bonus": 0.4},
-        {"language_model": model(1), "weight": -0.3, "normalized": True},
+        {"language_model": model(1), "weight": 0.3, "normalized": True},
         {"bonus": -1.5, "most_per_frame": 1},
         {"bonus": 2.0, "most_per_frame": 3},
-        {"most_per_frame": 0},
+        {"most_per_frame": 1},
     ],
     ids=["alone", "model", "share", "one", "three", "none"],
 )

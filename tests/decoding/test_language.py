@@ -135,6 +135,12 @@ def test_what_cannot_be_counted(sentences: list[list[str]], order: int, message:
         NGram.estimate(sentences, order)
 
 
+@pytest.mark.parametrize("order", ["2", 2.5, None])
+def test_an_order_is_a_whole_number(order: object) -> None:
+    with pytest.raises(DecodingError, match="order is .*; it is a whole number of words, from 1 to 16"):
+        NGram.estimate([["a"]], order)  # type: ignore[arg-type]
+
+
 @needs_extension
 @pytest.mark.parametrize("language", [model(1), model(2), model(4), word_model()], ids=["one", "two", "four", "words"])
 def test_the_automaton_costs_what_the_model_does(language: NGram) -> None:

@@ -7,7 +7,16 @@ import pytest
 import torch
 
 from carousel.data import Alphabet
-from carousel.decoding import DecodingError, NGram, PrefixBeam, extension, prefix
+from carousel.decoding import (
+    DecodingError,
+    NGram,
+    PrefixBeam,
+    TokenPassing,
+    TransducerBeam,
+    TransducerGreedy,
+    extension,
+    prefix,
+)
 from tests.decoding.oracle import (
     ABC,
     BOTH,
@@ -189,6 +198,33 @@ def test_refusals(arguments: dict[str, object], message: str) -> None:
 def test_no_log_probabilities(frames: np.ndarray, lengths: list[int] | None, message: str) -> None:
     with pytest.raises(DecodingError, match=message):
         PrefixBeam(ABC)(frames, lengths)
+
+
+DECODERS = {
+    "prefix": lambda **options: PrefixBeam(ABC, **options),
+    "beam": lambda **options: TransducerBeam(None, ABC, **options),  # type: ignore[arg-type]
+    "greedy": lambda **options: TransducerGreedy(None, ABC, **options),  # type: ignore[arg-type]
+    "words": lambda **options: TokenPassing(ABC, ["a"], **options),
+}
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "message"),
+    [
+        (("prefix", "beam"), {"beam": "10"}, "beam is '10'; it is a whole number of "),
+        (("prefix", "beam"), {"beam": 0}, "beam is 0; it is a whole number of "),
+        (("prefix", "beam"), {"beam": float("nan")}, "beam is nan"),
+        (("prefix", "beam", "words"), {"weight": -1}, "weight is -1 and bonus 0.0; give finite numbers, a weight of 0"),
+        (("prefix", "beam", "words"), {"bonus": float("inf")}, "weight is 1.0 and bonus inf"),
+        (("prefix", "beam", "words"), {"weight": "1"}, "weight is '1'"),
+        (("beam", "greedy"), {"most_per_frame": 0}, "most_per_frame is 0; it is a whole number of labels, 1 or more"),
+        (("beam", "greedy"), {"most_per_frame": -5}, "most_per_frame is -5"),
+    ],
+)
+def test_twins_refuse_the_same(names: tuple[str, ...], options: dict[str, object], message: str) -> None:
+    for name in names:
+        with pytest.raises(DecodingError, match=message):
+            DECODERS[name](**options)
 
 
 @needs_extension

@@ -153,6 +153,19 @@ def test_refusals(x: Tensor, lengths: list[int] | None, message: str) -> None:
         TransducerGreedy(network(), ABC)(x.double(), lengths)
 
 
+@pytest.mark.parametrize("decoder", [TransducerGreedy, TransducerBeam])
+def test_frames_are_taken_as_arrays_and_in_any_precision(decoder: type) -> None:
+    read, x = decoder(network(), ABC), frames().to(torch.float16)
+    (expected,) = read(x.double())
+    for given in (x, x.double().numpy(), x.numpy()):
+        assert read(given) == [expected]
+        stream = read.stream()
+        stream.push(given[:, 0])
+        assert stream.finish() == [expected]
+    with pytest.raises(DecodingError, match=r"frames have shape .*; the network takes \d+ features each"):
+        read(torch.zeros(3, 1, 99))
+
+
 def test_no_beam() -> None:
     with pytest.raises(DecodingError, match="beam is 0"):
         TransducerBeam(network(), ABC, 0)

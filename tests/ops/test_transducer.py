@@ -206,11 +206,15 @@ def test_transforms_of_torch_see_plain_operations() -> None:
     [
         ({"frames": (4, 0, 3)}, "sequence 1 has no frames"),
         ({"frames": (4, 1)}, r"frames has shape \(2,\)"),
+        ({"frames": (4, 1.5, 3)}, "frames are .* give whole numbers"),
         ({"counts": (2, 4, 0)}, "counts are"),
         ({"labels": LABELS[0]}, r"labels are \(3,\)"),
         ({"labels": LABELS.double()}, "torch.float64"),
-        ({"labels": torch.tensor([[1, 0, 0], [2, 2, 1], [0, 0, 0]])}, "the blank, 0, is among the labels"),
-        ({"labels": LABELS + 3}, "a label lies outside of 0 to 3"),
+        (
+            {"labels": torch.tensor([[1, 0, 0], [2, 2, 1], [0, 0, 0]])},
+            "sample 0 has the blank, 0, .* at 1",
+        ),
+        ({"labels": LABELS + 3}, "sample 0 has label 4 at 0; labels are 0 to 3"),
         ({"blank": 4}, "blank is 4"),
         ({"scores": torch.zeros(3, 4, 3, 4)}, "scores are"),
         ({"scores": torch.zeros(3, 3, 4, 4)}, "frames are"),
@@ -221,6 +225,27 @@ def test_refusals(change: dict[str, object], message: str) -> None:
     given: dict[str, object] = {"scores": torch.zeros(3, 4, 4, 4), "labels": LABELS, "frames": FRAMES, "counts": COUNTS}
     with pytest.raises(ShapeError, match=message):
         transducer_loss(**{**given, **change})  # type: ignore[arg-type]
+
+
+def test_a_lattice_keeps_its_own_numbers() -> None:
+    """On the way back the loops look places up by them."""
+    frames, counts, given = torch.tensor(FRAMES), torch.tensor(COUNTS), scores(3, 4, 4, 4)
+    found = transducer_loss(given, LABELS, frames, counts).sum()
+    frames += 1000
+    counts += 1000
+    (expected,) = torch.autograd.grad(transducer_loss(given, LABELS, FRAMES, COUNTS).sum(), given)
+    assert torch.equal(torch.autograd.grad(found, given)[0], expected)
+
+
+def test_a_lattice_of_another_place_is_refused(kind: str) -> None:
+    places, given = lattice(LABELS, FRAMES, COUNTS), scores(3, 4, 4, 4)
+    away = places._replace(labels=places.labels.to("meta"))
+    emitted = emissions(given, places)
+    for run in (lambda: emissions(given, away), lambda: lattice_loss(emitted, away)):
+        with pytest.raises(ShapeError, match="labels are on meta, what is said of them on cpu"):
+            run()
+    with pytest.raises(ShapeError, match=r"frames are \[1, 0, 0\], but there are 4 steps; give 1 to 4"):
+        lattice_loss(emitted, places.piece(3, 5))
 
 
 def test_torchaudio_agrees() -> None:

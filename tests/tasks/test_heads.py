@@ -10,15 +10,28 @@ import numpy as np
 import pytest
 import torch
 
-from carousel.data import IGNORED_LABEL, DataError
+from carousel.data import IGNORED_LABEL, Batch, DataError
 from carousel.decoding import NGram
 from carousel.nn import Prediction, pad_labels
+from carousel.ops import ShapeError
 from carousel.tasks import SequenceRegressor, Transcriber, load
 from carousel.tasks.network import as_dtype
 from carousel.tasks.pretraining import learn_next_label
 from tests.tasks.test_transcription import LEARNS, SMALL, clone_fitted, said, spoken
 
 HEAD: dict[str, Any] = {"head": "transducer", "batch_size": 8}
+
+
+@pytest.mark.parametrize("head", [{}, HEAD])
+def test_only_what_fills_up_is_no_label(head: dict[str, Any]) -> None:
+    X, y = spoken(4)
+    network: Any = Transcriber(**{**SMALL, "max_epochs": 1, **head}).fit(X, y).network_
+    inputs, indices = torch.zeros(3, 1, network.lstm.input_size), torch.arange(1)
+    targets = (torch.tensor([[1, last]]) for last in (IGNORED_LABEL, -3))
+    good, bad = (Batch(inputs=inputs, indices=indices, target=target) for target in targets)
+    assert network.loss(network(good), good).isfinite()
+    with pytest.raises(ShapeError, match="label -3 at 1"):
+        network.loss(network(bad), bad)
 
 
 @pytest.fixture(scope="module")

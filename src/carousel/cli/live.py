@@ -19,23 +19,32 @@ SHOWN = 1000
 """The last characters of a long text, which are shown while it grows."""
 
 
-def follow(estimator: Any, files: list[Path], piece: float, speaker: str | None, *, json: bool) -> list[Any]:
-    """What each file says, and on the way there what is known after each piece of so many seconds.
+def follow(
+    estimator: Any, files: list[Path], piece: float, speaker: str | None, *, json: bool
+) -> tuple[list[tuple[Path, Any]], list[Exception]]:
+    """What each file says, and why others could not be used; on the way what is known after each piece of so many
+    seconds.
 
     Partial results go to the terminal, or, with `json`, a line each to stdout.
     """
     if not piece > 0:
         raise UsageError(f"--piece is {piece:g}; it must be more than 0 seconds")
-    found = []
+    from carousel.cli.studies.manifest import UNREADABLE
+
+    found, refused = list[tuple[Path, Any]](), list[Exception]()
     for file in files:
         stream = estimator.stream(speaker)
-        with _shown(file, json) as show:
-            for samples in _pieces(file, estimator, piece):
-                show(stream.push(samples))
-            found.append(stream.finish())
+        try:
+            with _shown(file, json) as show:
+                for samples in _pieces(file, estimator, piece):
+                    show(stream.push(samples))
+                found.append((file, stream.finish()))
+        except UNREADABLE as error:
+            refused.append(error)
+            continue
         if json:
-            write_json_line({"file": str(file), "final": True, **asdict(found[-1])})
-    return found
+            write_json_line({"file": str(file), "final": True, **asdict(found[-1][1])})
+    return found, refused
 
 
 def _pieces(file: Path, estimator: Any, piece: float) -> Iterator[np.ndarray[Any, Any]]:

@@ -1,19 +1,19 @@
 """`carousel spot`: where keywords are spoken, by the model of a run."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from carousel.cli.console import write_json
 from carousel.cli.errors import UsageError
-from carousel.cli.options import Debug, Json, Run
-from carousel.cli.transcribe import Files
+from carousel.cli.options import FILES, Debug, Json, Run
 
 
 def spot(
     run: Run,
-    files: Files,
+    files: Annotated[list[Path], typer.Argument(help=FILES, show_default=False)],
     *,
     keyword: Annotated[
         list[str] | None,

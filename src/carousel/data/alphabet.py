@@ -5,7 +5,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -27,8 +27,8 @@ class Alphabet:
 
     Args:
         symbols: each once, in order. Longer ones than a character, such as "sch", are found before shorter ones.
-        separator: what stands between the symbols of a text: None where it is nothing, " " for phonemes such as "s p
-            iy".
+        separator: what stands between the symbols of a text: None where it is nothing, " " for phonemes such as
+            "s p iy".
         unknown: the symbol that stands for whatever else a text holds; None refuses such a text.
         case: "keep", "lower", "upper" or "fold", applied to every text.
         form: Unicode's form, applied to symbols and texts, so that an accent written in two ways is one symbol.
@@ -51,8 +51,14 @@ class Alphabet:
         for name, value, known in (("case", self.case, tuple(CASES)), ("form", self.form, FORMS)):
             if value not in known:
                 raise DataError(f"{name} is {value!r}; it can be {', '.join(known)}")
+        if isinstance(self.symbols, Set):
+            raise DataError("symbols are a set, which has no order; give a list, such as sorted(symbols)")
         object.__setattr__(self, "symbols", tuple(self.symbols))
+        if self.separator is not None and (not isinstance(self.separator, str) or not self.separator):
+            raise DataError(f"separator is {self.separator!r}; give a text, or None where nothing stands between")
         self._check_symbols()
+        if not isinstance(self.blank, int) or isinstance(self.blank, bool):
+            raise DataError(f"blank is {self.blank!r}; it is a label, a whole number")
         if not 0 <= self.blank <= len(self.symbols):
             raise DataError(f"blank is {self.blank}; it is a label from 0 to {len(self.symbols)}")
         places = [label for label in range(len(self)) if label != self.blank]
@@ -64,7 +70,8 @@ class Alphabet:
     def of(cls, texts: Iterable[str], **options: Any) -> Self:
         """The alphabet of all symbols in these texts, in Unicode's order; the options are those of the class."""
         empty = cls((), **{**options, "unknown": None, "blank": 0})
-        found = {symbol for text in texts for symbol in empty._split(empty.normalize(text))}
+        listed = (_checked(text, f"text {number}") for number, text in enumerate(texts))
+        found = {symbol for text in listed for symbol in empty._split(empty.normalize(text))}
         unknown = options.get("unknown")
         return cls(tuple(sorted(found - {unknown})) + (() if unknown is None else (unknown,)), **options)
 
@@ -83,12 +90,12 @@ class Alphabet:
 
     def encode(self, text: str, sample: object = None) -> list[int]:
         """The labels of a text. Raises DataError, naming the `sample`, for what the alphabet cannot spell."""
-        symbols = self._split(self.normalize(text))
+        where = "the text" if sample is None else f"sample {sample}"
+        symbols = self._split(self.normalize(_checked(text, where)))
         if self.unknown is not None:
             return [self._labels.get(symbol, self._labels[self.unknown]) for symbol in symbols]
         strange = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self._labels]
         if strange:
-            where = "the text" if sample is None else f"sample {sample}"
             raise DataError(
                 f"{where} has {', '.join(_named(symbol) for symbol in strange[:_SHOWN])}, which the alphabet of "
                 f"{len(self.symbols)} symbols does not have, in {_shortened(text)}; add it to the symbols, name an "
@@ -167,6 +174,8 @@ class Alphabet:
         for symbol in self.symbols:
             if not isinstance(symbol, str) or not symbol:
                 raise DataError(f"{symbol!r} is no symbol; give text of one character or more")
+            if any("\ud800" <= character <= "\udfff" for character in symbol):
+                raise DataError(f"symbol {symbol!r} holds half of a character, which no file can hold; mend the text")
             if self.normalize(symbol) != symbol and symbol != self.unknown:
                 raise DataError(
                     f"symbol {_named(symbol)} becomes {_named(self.normalize(symbol))} by case={self.case!r} and "
@@ -181,6 +190,13 @@ class Alphabet:
             raise DataError(f"symbols hold {', '.join(map(_named, twice[:_SHOWN]))} more than once; give each once")
         if self.unknown is not None and self.unknown not in self.symbols:
             raise DataError(f"unknown is {self.unknown!r}, which is not among the symbols; add it")
+
+
+def _checked(text: Any, what: str) -> str:
+    """A text. Raises DataError, naming what it is of, for anything else."""
+    if not isinstance(text, str):
+        raise DataError(f"{what} is {text!r:.60}; give a text")
+    return text
 
 
 def _named(symbol: str) -> str:

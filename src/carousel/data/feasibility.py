@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+import torch
+from torch import Tensor
+
 from carousel.data.errors import DataError
 
 LOSSES = ("ctc", "transducer")
@@ -36,6 +39,12 @@ def frames_needed(labels: Sequence[int], loss: str = "ctc") -> int:
     if loss == "transducer":
         return 1
     return len(labels) + sum(first == second for first, second in pairwise(labels))
+
+
+def frames_needed_by_each(labels: Tensor, counts: Tensor) -> Tensor:
+    """`frames_needed` by CTC for each sample of a batch, (batch,), of labels (batch, longest), the first `counts`."""
+    inside = torch.arange(1, max(1, labels.shape[1]), device=labels.device) < counts.unsqueeze(1)
+    return counts + ((labels[:, 1:] == labels[:, :-1]) & inside).sum(1)
 
 
 def infeasible(

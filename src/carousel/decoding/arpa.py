@@ -29,7 +29,11 @@ def read(path: Path) -> Entries:
 
 
 def write(path: Path, entries: Entries) -> None:
-    """Write the entries of each order; after a crash the old file is there, or the new one, whole."""
+    """Write the entries of each order; after a crash the old file is there, or the new one, whole.
+
+    As `data.atomic` writes, which this room may not import, but line by line and without waiting for the folder's entry
+    to reach the disk: after a power cut the old file may be back.
+    """
     with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         part = Path(file.name)
         try:

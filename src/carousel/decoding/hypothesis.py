@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -64,6 +65,21 @@ class Partial(NamedTuple):
     hypothesis: Hypothesis
     stable: int
     """so many first labels of it will not change any more, whatever comes"""
+
+
+def check_whole(name: str, value: Any, what: str, most: int | None = None) -> None:
+    """Raise DecodingError unless a decoder's option is a whole number of something, at least 1."""
+    number = isinstance(value, Real) and not isinstance(value, bool) and value == value // 1
+    if not number or not 1 <= float(value) <= (np.inf if most is None else most):
+        bounds = "1 or more" if most is None else f"from 1 to {most}"
+        raise DecodingError(f"{name} is {value!r}; it is a whole number of {what}, {bounds}")
+
+
+def check_weights(weight: Any, bonus: Any) -> None:
+    """Raise DecodingError unless a language model's weight and the bonus can be summed up."""
+    numbers = all(isinstance(each, Real) and np.isfinite(float(each)) for each in (weight, bonus))
+    if not numbers or weight < 0:
+        raise DecodingError(f"weight is {weight!r} and bonus {bonus!r}; give finite numbers, a weight of 0 or more")
 
 
 def written(alphabet: Symbols, labels: Sequence[int], spans: Sequence[tuple[int, int, float]]) -> tuple[Written, ...]:

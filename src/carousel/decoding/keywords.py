@@ -18,7 +18,7 @@ from carousel.decoding.hypothesis import (
     piece,
     sequences,
 )
-from carousel.decoding.prefix import spell
+from carousel.decoding.spelling import spell
 
 SURE = 0.5
 """A spike above this is never passed over between two symbols of a keyword."""
@@ -59,8 +59,7 @@ class KeywordSearch:
     @cached_property
     def spellings(self) -> list[list[int]]:
         """The labels of each keyword."""
-        is_spelt = isinstance(self.keywords, Mapping)
-        return spell(self.alphabet, list(self.keywords.values()) if is_spelt else list(self.keywords))  # type: ignore[union-attr]
+        return spell(self.alphabet, self.keywords)
 
     def __call__(self, log_probs: Any, lengths: Any = None) -> list[list[Written]]:
         """The findings in each sequence, of log-probabilities (time, batch, labels), in the order of their first

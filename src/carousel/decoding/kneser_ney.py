@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from carousel.decoding.arpa import HIGHEST_ORDER, LN10, Entries
-from carousel.decoding.hypothesis import DecodingError
+from carousel.decoding.hypothesis import DecodingError, check_whole
 
 Counts = dict[tuple[str, ...], int]
 
@@ -19,8 +19,8 @@ DISCOUNTS = (0.5, 1.0, 1.5)
 
 def estimate(sentences: Iterable[Sequence[str]], order: int) -> Entries:
     """The entries of each order. Raises DecodingError for nothing to count, or words that are the model's own."""
-    if not 1 <= order <= HIGHEST_ORDER:
-        raise DecodingError(f"order is {order}; a model has orders from 1 to {HIGHEST_ORDER}")
+    check_whole("order", order, "words", HIGHEST_ORDER)
+    order = int(order)
     counted = _counted(sentences, order)
     tables = [_continuations(counted, at) for at in range(order)]
     words = [word for (word,) in tables[0]] + [UNKNOWN]

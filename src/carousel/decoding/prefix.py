@@ -18,11 +18,14 @@ from carousel.decoding.hypothesis import (
     Reals,
     Symbols,
     Written,
+    check_weights,
+    check_whole,
     piece,
     reported,
     sequences,
 )
 from carousel.decoding.ngram import NGram
+from carousel.decoding.spelling import join, separator_of, spell
 
 REMEMBERED = 1 << 16
 """How many prefixes a search remembers at least, before it forgets those that no longer matter."""
@@ -55,12 +58,8 @@ class PrefixBeam:
     dictionary: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        if self.beam < 1 or self.beam != int(self.beam):
-            raise DecodingError(f"beam is {self.beam!r}; it is a whole number of label sequences, 1 or more")
-        if not (np.isfinite(self.weight) and self.weight >= 0 and np.isfinite(self.bonus)):
-            raise DecodingError(
-                f"weight is {self.weight} and bonus {self.bonus}; give finite numbers, a weight of 0 or more"
-            )
+        check_whole("beam", self.beam, "label sequences")
+        check_weights(self.weight, self.bonus)
         if self.words not in (None, "any", "known"):
             raise DecodingError(f"words is {self.words!r}; it can be None, 'any' or 'known'")
         if self.words is None and self.dictionary is not None:
@@ -168,12 +167,6 @@ def _words(symbols: tuple[Written, ...]) -> tuple[Written, ...]:
     return tuple(join(word) for word in words if word)
 
 
-def join(symbols: Sequence[Written]) -> Written:
-    """Symbols as one word, as sure as the least sure of them."""
-    text, least = "".join(each.symbol for each in symbols), min(each.confidence for each in symbols)
-    return Written(text, symbols[0].start, symbols[-1].end, least)
-
-
 def _plan(decoder: PrefixBeam) -> Plan:
     alphabet, model = decoder.alphabet, decoder.language_model
     automaton = None if model is None else Automaton(model)
@@ -186,34 +179,10 @@ def _plan(decoder: PrefixBeam) -> Plan:
     return Plan(automaton, numbers, spellings, known, separator_of(alphabet))
 
 
-def separator_of(alphabet: Symbols) -> int:
-    """The label of " ". Raises DecodingError if the alphabet has none."""
-    for label in range(len(alphabet)):
-        if label != alphabet.blank and alphabet.symbol(label) == " ":
-            return label
-    raise DecodingError("words are told apart by the symbol ' ', which this alphabet does not have; add it")
-
-
 def _spoken(model: NGram | None) -> list[str]:
     """A language model's words, without its own marks."""
     assert model is not None
     return [word for word in model.words if word not in ("<s>", "</s>", "<unk>")]
-
-
-def spell(alphabet: Symbols, words: Sequence[str]) -> list[list[int]]:
-    """The labels of each word. Raises DecodingError for a word that has none or that the alphabet cannot spell."""
-    spellings = []
-    for word in words:
-        try:
-            labels = alphabet.encode(word)
-        except ValueError as error:
-            raise DecodingError(f"the dictionary has {word!r}: {error}") from None
-        if not labels:
-            raise DecodingError(f"the dictionary has {word!r}, which has no symbols")
-        spellings.append(labels)
-    if not spellings:
-        raise DecodingError("the dictionary is empty; give at least one word")
-    return spellings
 
 
 def _joined(spellings: list[list[int]]) -> tuple[list[int], list[int]]:

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from carousel.decoding import extension, prefix
 from carousel.decoding.automaton import Automaton
-from carousel.decoding.hypothesis import DecodingError, Hypothesis, Partial, Symbols, reported
+from carousel.decoding.hypothesis import (
+    DecodingError,
+    Hypothesis,
+    Partial,
+    Symbols,
+    check_weights,
+    check_whole,
+    reported,
+)
 from carousel.decoding.kneser_ney import BEGIN
 from carousel.decoding.ngram import NGram
 from carousel.decoding.transducer_reference import BeamSearch, GreedySearch
@@ -24,6 +32,7 @@ class Network(Protocol):
     """What a decoder asks of a transducer: `carousel.nn.Transducer` answers.
 
     Where it has a method `compiled`, and that gives `Compiled`, a search in compiled code asks that in place of it.
+    Where it has `takes`, the features of a frame and their dtype, frames are held to that and converted.
     """
 
     def predict(self, label: Tensor | None, state: Any) -> tuple[Tensor, Any]:
@@ -75,6 +84,7 @@ class _Decoder(ABC):
         Raises DecodingError for shapes that disagree, and where frames or the network's answers are NaN.
         """
         with torch.no_grad():
+            frames = _fitting(_takes(self.network), frames)
             counts = _lengths(frames, lengths)
             compiled = self._compiled()
             heard = [self._search(compiled) for _ in counts]
@@ -119,10 +129,13 @@ class TransducerGreedy(_Decoder):
     alphabet: Symbols
     most_per_frame: int = MOST_PER_FRAME
 
+    def __post_init__(self) -> None:
+        check_whole("most_per_frame", self.most_per_frame, "labels")
+
     def _search(self, compiled: Compiled | None) -> Any:
         if compiled is None:
             return GreedySearch(self)
-        return extension.module.transducer_greedy(compiled.networks, self.most_per_frame)
+        return extension.module.transducer_greedy(compiled.networks, int(self.most_per_frame))
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,10 +165,9 @@ class TransducerBeam(_Decoder):
     most_per_frame: int = MOST_PER_FRAME
 
     def __post_init__(self) -> None:
-        if self.beam < 1 or self.beam != int(self.beam):
-            raise DecodingError(f"beam is {self.beam!r}; it is a whole number of hypotheses, 1 or more")
-        if not np.isfinite([self.weight, self.bonus]).all():
-            raise DecodingError(f"weight is {self.weight} and bonus {self.bonus}; give finite numbers")
+        check_whole("beam", self.beam, "hypotheses")
+        check_whole("most_per_frame", self.most_per_frame, "labels")
+        check_weights(self.weight, self.bonus)
 
     def gain(self, labels: Sequence[int]) -> float:
         """What bonus and language model add for the last label."""
@@ -171,7 +183,7 @@ class TransducerBeam(_Decoder):
 
     @cached_property
     def _settings(self) -> Any:
-        sizes = (len(self.alphabet), self.alphabet.blank, int(self.beam), self.most_per_frame)
+        sizes = (len(self.alphabet), self.alphabet.blank, int(self.beam), int(self.most_per_frame))
         weights = (float(self.weight), float(self.bonus))
         model = None if self.language_model is None else Automaton(self.language_model)
         if model is None:
@@ -187,10 +199,12 @@ class TransducerStream:
 
     def __init__(self, decoder: _Decoder, search: Any, compiled: Compiled | None) -> None:
         self._decoder, self._search, self._compiled = decoder, search, compiled
+        self._takes = _takes(decoder.network)
 
     def push(self, frames: Tensor) -> Partial:
         """Hear the next frames of the transcription network, (frames, features), and say what is best so far."""
         with torch.no_grad():
+            frames = _fitting(self._takes, frames)
             _lengths(frames.unsqueeze(1), None)
             _push([self._search], self._compiled, [frames])
         return Partial(self._decoder.hypotheses(self._search, 1)[0], self._search.stable())
@@ -211,6 +225,20 @@ def _push(searches: list[Any], compiled: Compiled | None, frames: list[Tensor]) 
         extension.module.push_transducers(searches, given, torch.get_num_threads())
     except ValueError as error:
         raise DecodingError(str(error)) from None
+
+
+def _takes(network: Network) -> tuple[int, torch.dtype] | None:
+    """The features of a frame and their dtype, where a network says so."""
+    return getattr(network, "takes", None)
+
+
+def _fitting(takes: tuple[int, torch.dtype] | None, frames: Any) -> Tensor:
+    """Frames (..., features), a tensor or an array, as a network takes them. Raises DecodingError for others."""
+    given = torch.as_tensor(frames)
+    width, dtype = takes or (given.shape[-1] if given.dim() else 0, given.dtype)
+    if not given.dim() or given.shape[-1] != width:
+        raise DecodingError(f"frames have shape {tuple(given.shape)}; the network takes {width} features each")
+    return given.to(dtype)
 
 
 def _lengths(frames: Tensor, lengths: Any) -> list[int]:

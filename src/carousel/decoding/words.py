@@ -10,9 +10,18 @@ import numpy as np
 from carousel.decoding import extension, reference
 from carousel.decoding.automaton import Automaton
 from carousel.decoding.best_path import align
-from carousel.decoding.hypothesis import NOTHING, DecodingError, Hypothesis, Reals, Symbols, Written, sequences
+from carousel.decoding.hypothesis import (
+    NOTHING,
+    DecodingError,
+    Hypothesis,
+    Reals,
+    Symbols,
+    Written,
+    check_weights,
+    sequences,
+)
 from carousel.decoding.ngram import NGram
-from carousel.decoding.prefix import separator_of, spell
+from carousel.decoding.spelling import separator_of, spell
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +35,7 @@ class TokenPassing:
     Args:
         alphabet: what the network's outputs mean.
         dictionary: words, spelt by the alphabet; or words with their spellings, such as {"two": "t uw"}; several
-            words may
-            be spelt alike.
+            words may be spelt alike.
         language_model: over words, of order 1 or 2; None for all alike.
         weight: of the language model; 0 or more.
         bonus: for each word.
@@ -49,10 +57,7 @@ class TokenPassing:
                 f"the language model has order {self.language_model.order}; token passing knows the word before and no "
                 "more: estimate one of order 2, or use PrefixBeam"
             )
-        if not (np.isfinite(self.weight) and self.weight >= 0 and np.isfinite(self.bonus)):
-            raise DecodingError(
-                f"weight is {self.weight} and bonus {self.bonus}; give finite numbers, a weight of 0 or more"
-            )
+        check_weights(self.weight, self.bonus)
         _ = self.spellings, self.separator
 
     def __call__(self, log_probs: Any, lengths: Any = None) -> list[Hypothesis]:
@@ -67,8 +72,7 @@ class TokenPassing:
     @cached_property
     def spellings(self) -> list[list[int]]:
         """The labels of each word."""
-        is_spelt = isinstance(self.dictionary, Mapping)
-        return spell(self.alphabet, list(self.dictionary.values()) if is_spelt else list(self.dictionary))  # type: ignore[union-attr]
+        return spell(self.alphabet, self.dictionary)
 
     @cached_property
     def separator(self) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from carousel.ops import transducer_reference
 from carousel.ops.cpu import transducer as compiled
+from carousel.ops.labels import are_meant, check_meant, checked_labels, whole_numbers, widened
 from carousel.ops.shapes import ShapeError
 from carousel.ops.transducer_reference import Lattice
 
@@ -28,29 +29,17 @@ class Emissions(NamedTuple):
 def lattice(labels: Tensor, frames: Tensor | Sequence[int], counts: Tensor | Sequence[int], blank: int = 0) -> Lattice:
     """Check what is to be emitted: labels (batch, longest) of which the first `counts` (batch,) are meant, `frames`.
 
-    Raises ShapeError if sizes disagree, a sequence has no frame (it cannot end), or blank is among the labels.
+    Raises ShapeError if sizes disagree, a sequence has no frame (it cannot end), blank is among the labels, or one of
+    all these is no whole number.
     """
-    device = labels.device
-    frames, counts = (torch.as_tensor(each, dtype=torch.int64, device=device) for each in (frames, counts))
-    if labels.dim() != 2 or labels.is_floating_point():
-        raise ShapeError(f"labels are {tuple(labels.shape)}, {labels.dtype}; give integers (batch, labels)")
-    for name, given in (("frames", frames), ("counts", counts)):
-        if given.shape != labels.shape[:1]:
-            raise ShapeError(
-                f"{name} has shape {tuple(given.shape)}; give one number for each of {len(labels)} sequences"
-            )
+    labels, counts = checked_labels(labels, counts)
+    frames = whole_numbers("frames", frames, labels)
     if bool((frames < 1).any()):
         raise ShapeError(
             f"sequence {int(torch.argmax((frames < 1).int()))} has no frames; a transducer needs one to end at"
         )
-    if bool(((counts < 0) | (counts > labels.shape[1])).any()):
-        raise ShapeError(
-            f"counts are {counts.tolist()}; they lie between 0 and {labels.shape[1]}, the width of the labels"
-        )
-    meant = torch.arange(labels.shape[1], device=device) < counts.unsqueeze(1)
-    if bool((meant & (labels == blank)).any()):
-        raise ShapeError(f"the blank, {blank}, is among the labels; it stands for none")
-    return Lattice(torch.where(meant, labels, blank).to(torch.int64), frames, counts, blank)
+    check_meant(labels, counts, blank)
+    return Lattice(torch.where(are_meant(labels, counts), labels, blank), frames, counts, blank)
 
 
 def emissions(scores: Tensor, lattice: Lattice, prediction: Tensor | None = None) -> Emissions:
@@ -65,23 +54,24 @@ def emissions(scores: Tensor, lattice: Lattice, prediction: Tensor | None = None
 
     Scores in half precision are widened first. Raises ShapeError if sizes disagree or a label is no symbol.
     """
+    _check_device(lattice, scores, prediction)
     _check(scores, lattice, prediction)
-    if scores.dtype in (torch.bfloat16, torch.float16):
-        scores, prediction = scores.float(), None if prediction is None else prediction.float()
+    scores, prediction = widened(scores), None if prediction is None else widened(prediction)
     run = transducer_reference if compiled.refuses(scores, prediction) else compiled
     return Emissions(*run.emissions(scores, lattice, prediction))
 
 
 def lattice_loss(emitted: Emissions, lattice: Lattice) -> Tensor:
     """Minus the log-probability of each sequence's labels, (batch,), from the log-probabilities at every place."""
+    _check_device(lattice, *emitted)
     batch, time, positions = emitted.blank.shape
     if emitted.label.shape != (batch, time, positions - 1) or lattice.labels.shape != (batch, positions - 1):
         raise ShapeError(
             f"log-probabilities are {tuple(emitted.blank.shape)} and {tuple(emitted.label.shape)}, labels "
             f"{tuple(lattice.labels.shape)}; give (batch, time, labels + 1), (batch, time, labels), (batch, labels)"
         )
-    if bool((lattice.frames > time).any()):
-        raise ShapeError(f"frames are {lattice.frames.tolist()}, but there are {time} steps")
+    if bool(((lattice.frames < 1) | (lattice.frames > time)).any()):
+        raise ShapeError(f"frames are {lattice.frames.tolist()}, but there are {time} steps; give 1 to {time}")
     run = transducer_reference if compiled.refuses(*emitted) else compiled
     return run.lattice_loss(emitted.blank, emitted.label, lattice)
 
@@ -100,6 +90,12 @@ def transducer_loss(
     return lattice_loss(emissions(scores, places, prediction), places)
 
 
+def _check_device(lattice: Lattice, *given: Tensor | None) -> None:
+    devices = [each.device for each in (lattice.labels, lattice.frames, lattice.counts, *given) if each is not None]
+    if any(device != devices[0] for device in devices):
+        raise ShapeError(f"labels are on {devices[0]}, what is said of them on {devices[-1]}; bring all to one device")
+
+
 def _check(scores: Tensor, lattice: Lattice, prediction: Tensor | None) -> None:
     batch, width = lattice.labels.shape
     if prediction is None:
@@ -116,5 +112,4 @@ def _check(scores: Tensor, lattice: Lattice, prediction: Tensor | None) -> None:
     symbols = scores.shape[-1]
     if not 0 <= lattice.blank < symbols:
         raise ShapeError(f"blank is {lattice.blank}, but there are {symbols} symbols")
-    if lattice.labels.numel() and not 0 <= int(lattice.labels.min()) <= int(lattice.labels.max()) < symbols:
-        raise ShapeError(f"a label lies outside of 0 to {symbols - 1}: {lattice.labels.tolist()}")
+    check_meant(lattice.labels, lattice.counts, lattice.blank, symbols)

@@ -51,10 +51,10 @@ def transducer_options(head: str, given: dict[str, Any] | None) -> TransducerOpt
 def text_loss(head: Any, output: Tensor, batch: Batch) -> Tensor:
     """A head's loss of what a network says (time, batch, …) and the texts of its batch, (batch, longest), filled up."""
     assert batch.target is not None
-    counts = (batch.target != IGNORED_LABEL).sum(1)
+    filling = batch.target == IGNORED_LABEL
     time, samples = output.shape[:2]
     lengths = torch.full((samples,), time) if batch.lengths is None else batch.lengths
-    return head.loss(output, batch.target.clamp_min(0), lengths, counts)
+    return head.loss(output, batch.target.masked_fill(filling, 0), lengths, (~filling).sum(1))
 
 
 class TransducerNetwork(nn.Module):

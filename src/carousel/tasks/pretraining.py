@@ -51,9 +51,10 @@ def learn_next_label(prediction: Prediction, texts: NDArray[np.int64], epochs: i
         losses.clear()
         for chosen in torch.randperm(len(labels)).split(batch_size):
             own = labels[chosen.to(labels.device)]
-            counts = (own != IGNORED_LABEL).sum(1)
+            filling = own == IGNORED_LABEL
+            counts = (~filling).sum(1)
             optimizer.zero_grad()
-            loss = model.loss(own[:, : int(counts.max())].clamp_min(0), counts)
+            loss = model.loss(own.masked_fill(filling, 0)[:, : int(counts.max())], counts)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()

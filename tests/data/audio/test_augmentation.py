@@ -55,6 +55,14 @@ def test_noise_has_its_colour() -> None:
     np.testing.assert_array_equal(AddNoise()(np.zeros(100), np.random.default_rng(0)), np.zeros(100))
 
 
+def test_nothing_cannot_be_varied() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(DataError, match=r"samples have shape \(0,\); give \(time,\), 1 sample"):
+        AddNoise()(np.zeros(0, np.float32), rng)
+    with pytest.raises(DataError, match=r"features have shape \(0, 3\); give \(time, features\), 1 frame"):
+        SpecAugment()(np.zeros((0, 3), np.float32), rng)
+
+
 def test_options_that_are_refused() -> None:
     with pytest.raises(DataError, match="counts and widths of 0 or more"):
         SpecAugment(time_masks=-1)

@@ -79,7 +79,10 @@ def test_silence_is_said() -> None:
 def test_a_file_that_was_cut_short(whole: Path, share: float) -> None:
     content = whole.read_bytes()
     whole.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(DataError, match=r"whole.wav is cut short: it ends after 0\.\d+ s.*truncated=\"keep\""):
+    with pytest.raises(
+        DataError,
+        match=r"whole.wav is cut short: it ends .*in Python: .*, truncated=\"keep\"\)",
+    ):
         read_audio(whole)
     with pytest.warns(AudioWarning, match="cut short"):
         found = read_audio(whole, truncated="keep")

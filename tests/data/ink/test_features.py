@@ -74,6 +74,12 @@ def test_options_that_are_refused(options: dict, said: str) -> None:
         InkFrontend(**options)
 
 
+@pytest.mark.parametrize("far", [1e308, -1e100])
+def test_points_too_far_away_are_refused(far: float) -> None:
+    with pytest.raises(DataError, match=r"stroke 1 of the ink reaches out to .*; points lie within 1e\+50"):
+        InkFrontend().features([[[0, 0], [1, 1]], [[0, 0], [far, 1]]])
+
+
 def test_variation_is_another_hand() -> None:
     square = Ink((np.array([[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]], dtype=float),))
     drawn = np.stack([InkVariation()(square, np.random.default_rng(seed)).points for seed in range(300)])

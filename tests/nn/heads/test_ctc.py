@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from carousel.nn import CTC, InfeasibleError, pad_labels
+from carousel.ops import ShapeError
 
 TARGETS = [[1, 2], [3, 3], [], [2]]
 
@@ -63,6 +64,60 @@ def test_no_loss_is_infinite_where_frames_suffice(lengths: list[int]) -> None:
     head, x = CTC(5, 4), torch.randn(6, 4, 5)
     labels, counts = pad_labels(TARGETS)
     assert head.loss(head(x), labels, lengths, counts, "none").isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"labels": torch.tensor([[1, 9], [1, 1]])},
+            "sample 0 has label 9 at 1; labels are 0 to 3 without the blank, 0",
+        ),
+        ({"labels": torch.tensor([[1, 2], [-2, 1]])}, "sample 1 has label -2 at 0"),
+        ({"labels": torch.tensor([[1, 2], [1, 0]])}, "sample 1 has the blank, 0, among its labels, at 1"),
+        ({"labels": torch.tensor([[1.0, 2.0], [1.0, 1.0]])}, "torch.float32; give integers"),
+        ({"labels": torch.tensor([1, 2])}, r"labels are \(2,\)"),
+        ({"lengths": [6, 7]}, r"lengths are \[6, 7\], but there are 6 frames"),
+        ({"lengths": [6]}, r"lengths has shape \(1,\)"),
+        ({"lengths": [5.5, 6]}, "lengths are .* give whole numbers"),
+        ({"counts": [3, 2]}, r"counts are \[3, 2\]; they lie between 0 and 2"),
+        ({"counts": [-1, 2]}, "they lie between 0 and 2"),
+        ({"counts": [1.5, 2]}, "counts are .* give whole numbers"),
+        ({"log_probs": torch.zeros(6, 2, 3)}, r"log-probabilities are \(6, 2, 3\); give \(time, 2, 4\)"),
+        ({"log_probs": torch.zeros(6, 3, 4)}, r"log-probabilities are \(6, 3, 4\)"),
+    ],
+)
+def test_labels_that_torch_would_look_up_outside_of_its_memory(change: dict[str, object], message: str) -> None:
+    """Torch's loss reads and, on the way back, writes wherever a label points to."""
+    given: dict[str, object] = {"log_probs": torch.zeros(6, 2, 4), "labels": torch.tensor([[1, 2], [1, 1]])}
+    given |= {"lengths": [6, 6], "counts": [2, 2]}
+    with pytest.raises(ShapeError, match=message):
+        CTC(5, 4).loss(**{**given, **change})  # type: ignore[arg-type]
+
+
+def test_what_fills_up_may_be_anything() -> None:
+    head, labels, counts = CTC(5, 4), torch.tensor([[1, 2, 99], [3, -100, 0]]), [2, 1]
+    log_probs = head(torch.randn(6, 2, 5))
+    plain = torch.where(labels.clamp(0, 3) == labels, labels, 1)
+    torch.testing.assert_close(
+        head.loss(log_probs, labels, [6, 6], counts), head.loss(log_probs, plain, [6, 6], counts)
+    )
+    head.loss(log_probs, labels, [6, 6], counts).backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_widened(dtype: torch.dtype) -> None:
+    head, (labels, counts) = CTC(5, 4), pad_labels(TARGETS)
+    log_probs = head(torch.randn(6, 4, 5)).detach().to(dtype).requires_grad_()
+    found = head.loss(log_probs, labels.int(), [6] * 4, counts)
+    torch.testing.assert_close(found, head.loss(log_probs.float(), labels, [6] * 4, counts))
+    found.backward()
+    assert log_probs.grad is not None and log_probs.grad.dtype == dtype
+
+
+def test_labels_to_pad_are_whole_numbers() -> None:
+    with pytest.raises(ShapeError, match="labels are .*1.5.* give whole numbers"):
+        pad_labels([[1], [1.5, 2]])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """The transducer head: the loss in pieces, the networks of the papers, and training that begins from others'."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carousel.nn import CTC, LSTM, NextLabel, Prediction, Transducer, pad_labels
-from carousel.ops import transducer_loss
+from carousel.ops import ShapeError, transducer_loss
 
 TARGETS = [[1, 2, 2], [3], []]
 LENGTHS = [7, 2, 5]
@@ -139,6 +141,26 @@ def _train(model: nn.Module, loss: object, steps: int) -> list[float]:
 
 
 @pytest.mark.parametrize(
+    ("labels", "counts", "message"),
+    [
+        ([[1, 4]], [2], "sample 0 has label 4 at 1; labels are 0 to 3 without the blank, 0"),
+        ([[1, -1]], [2], "sample 0 has label -1 at 1"),
+        ([[0, 1]], [2], "sample 0 has the blank, 0, among its labels, at 0"),
+        ([[1.0, 2.0]], [2], "torch.float32"),
+        ([[1, 2]], [3], "counts are"),
+        ([[1, 2]], [1.5], "counts are .* give whole numbers"),
+    ],
+)
+def test_labels_that_are_none(labels: list[list[float]], counts: list[float], message: str) -> None:
+    """Of a transducer, and of what trains its prediction network alone."""
+    given: tuple[Any, ...] = torch.tensor(labels), counts
+    with pytest.raises(ShapeError, match=message):
+        NextLabel(Prediction(4, 5)).loss(*given)
+    with pytest.raises(ShapeError, match=message):
+        head(8).loss(torch.zeros(7, 1, 6, dtype=torch.float64), given[0], [7], given[1])
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Prediction(1, 4), "there are 1 labels"),
@@ -149,3 +171,8 @@ def _train(model: nn.Module, loss: object, steps: int) -> list[float]:
 def test_refusals(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()  # type: ignore[operator]
+
+
+def test_a_prediction_network_is_asked_for() -> None:
+    with pytest.raises(TypeError, match="prediction is 3; give a Prediction"):
+        Transducer(4, 3)  # type: ignore[arg-type]

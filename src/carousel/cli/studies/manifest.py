@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,11 +11,17 @@ from typing import Any
 import numpy as np
 
 from carousel.cli.console import say
+from carousel.cli.errors import sentence
 from carousel.data import DataError, Frontend, InkFrontend, Sequences, as_sequences
 from carousel.data.audio import read_audio
 from carousel.data.ink import Ink, as_ink
 from carousel.tasks import Transcriber
 from carousel.tasks.speakers import with_speakers
+
+UNREADABLE = (DataError, FileNotFoundError, IsADirectoryError, PermissionError, ImportError)
+"""What a file raises that cannot be used: others beside it still can."""
+REST = "\n"
+"""Under this name, which no column has, stand the cells behind the last column."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,14 @@ class Manifest:
     def _column(self, name: str) -> list[str]:
         if name not in self._rows[0]:
             raise DataError(f"{self.path} has no column {name!r}; it has {', '.join(map(repr, self._rows[0]))}")
-        return [(row[name] or "").strip() for row in self._rows]
+        found = [row[name] for row in self._rows]
+        if None in found:
+            row = self._rows[found.index(None)]
+            raise DataError(
+                f"row {found.index(None) + 2} of {self.path} names no {name}: it has {_cells(row)}, the heading "
+                f"{len(row)}; where {name} is nothing, leave its cell empty, but there"
+            )
+        return [(cell or "").strip() for cell in found]
 
 
 def read_files(
@@ -109,16 +122,42 @@ def read_files(
 ) -> Sequences:
     """The features of files, and who speaks in them where that matters; what was converted is said on stderr.
 
-    Raises DataError that lists the files that cannot be used, FileNotFoundError.
+    Raises DataError that lists the files that cannot be used; where that is one, what it raised, such as
+    FileNotFoundError.
     """
-    listed, frontend = list(paths), estimator._frontend()
-    who = speakers if estimator.normalize == "speaker" else None
-    signals = (read_signal(path, frontend, whole=True) for path in listed)
-    if frontend is None:
-        found = with_speakers(as_sequences(list(signals), dtype=np.float64), who)
-    else:
-        found = estimator.features(signals, who)
-    return replace(found, ids=tuple(map(str, listed)))
+    found, refused = read_each(paths, estimator, speakers)
+    if refused:
+        raise refused[0] if len(refused) == 1 else DataError("; ".join(map(sentence, refused)))
+    return found
+
+
+def read_each(
+    paths: Iterable[Path], estimator: Transcriber, speakers: Sequence[str | None] | None = None
+) -> tuple[Sequences, list[Exception]]:
+    """The features of the files that can be used, as `read_files` gives them, and why the others cannot."""
+    listed, frontend, refused = list(paths), estimator._frontend(), list[Exception]()
+    kept: dict[int, Any] = {}
+    for place, path in enumerate(listed):
+        try:
+            kept[place] = _values(path, frontend)
+        except UNREADABLE as error:
+            refused.append(error)
+    if not kept:
+        return Sequences([], None, ()), refused
+    found = as_sequences(list(kept.values()), dtype=np.float64)
+    who = None if speakers is None or estimator.normalize != "speaker" else [speakers[place] for place in kept]
+    ids = tuple(str(listed[place]) for place in kept)
+    return with_speakers(replace(found, features=frontend and frontend.names, ids=ids), who), refused
+
+
+def _values(path: Path, frontend: Frontend | None) -> Any:
+    """The features of one file. Raises DataError that names it."""
+    signal = read_signal(path, frontend, whole=True)
+    try:
+        found = as_sequences([signal if frontend is None else frontend.features(signal)], dtype=np.float64)
+    except DataError as error:
+        raise error if str(path) in str(error) else DataError(f"{path}: {error}") from None
+    return found.values[0]
 
 
 def read_signal(path: Path, frontend: Frontend | None, *, whole: bool = False) -> Any:
@@ -179,15 +218,34 @@ def _array(path: Path) -> Any:
         raise DataError(f"{path} holds no array: {error}") from None
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a manifest, its cells as they are written: "007" is a text."""
+def _rows(path: Path) -> list[dict[str, str | None]]:
+    """The rows of a manifest, its cells as they are written: "007" is a text, and None a cell that is not there."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no manifest {path}")
+    delimiter = "\t" if path.suffix == ".tsv" else ","
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t" if path.suffix == ".tsv" else ","))
+            reader = csv.DictReader(stream, delimiter=delimiter, restkey=REST, strict=True)
+            heading, rows = list(reader.fieldnames or ()), list[dict[str, Any]](reader)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV in UTF-8: {error}") from None
+        raise DataError(
+            f"{path} is no CSV in UTF-8: {error}; a text that holds quotes stands in quotes, with each of its own twice"
+        ) from None
     if not rows:
         raise DataError(f"{path} has no rows; give one for each file, below a line of column names")
+    if twice := [name for name in heading if heading.count(name) > 1]:
+        raise DataError(f"{path} has two columns {twice[0]!r}; name each once")
+    for number, row in enumerate(rows, start=2):
+        if REST in row:
+            mark = "a tab" if delimiter == "\t" else "a comma"
+            raise DataError(
+                f"row {number} of {path} has {_cells(row)}, the heading {len(heading)}; quote texts that hold {mark}"
+            )
     return rows
+
+
+def _cells(row: Mapping[str, Any]) -> str:
+    """How many cells are written in a row."""
+    rest = row.get(REST, ())
+    count = sum(name != REST and cell is not None for name, cell in row.items()) + len(rest)
+    return f"{count} cell{'s' if count > 1 else ''}"

@@ -32,7 +32,9 @@ class SpecAugment:
             raise DataError(f"{self}: give counts and widths of 0 or more, and a share between 0 and 1")
 
     def __call__(self, features: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-        """The features with blanks, in an array of their own."""
+        """The features with blanks, in an array of their own. Raises DataError where there is no frame."""
+        if features.ndim != 2 or not len(features):
+            raise DataError(f"features have shape {features.shape}; give (time, features), 1 frame at least")
         found, blank = features.copy(), features.mean(axis=0)
         time, size = features.shape
         longest = min(self.time_width, int(self.time_share * time))
@@ -70,7 +72,12 @@ class AddNoise:
             raise DataError(f"a ratio from {self.lowest} to {self.highest} dB; give the lower one first")
 
     def __call__(self, samples: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:
-        """The samples with noise; silence stays as it is, for no ratio is met there."""
+        """The samples with noise; silence stays as it is, for no ratio is met there.
+
+        Raises DataError where there is no sample.
+        """
+        if samples.ndim != 1 or not len(samples):
+            raise DataError(f"samples have shape {samples.shape}; give (time,), 1 sample at least")
         ratio = 10 ** (rng.uniform(self.lowest, self.highest) / 10)
         spectrum = np.fft.rfft(rng.normal(size=len(samples)))
         noise = np.fft.irfft(spectrum / np.maximum(1, np.arange(len(spectrum))) ** (self.slope / 2), len(samples))

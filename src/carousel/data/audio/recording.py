@@ -66,7 +66,10 @@ def read_audio(
         raise DataError(f"{found} is empty: it has 0 bytes")
     values, own, cut = decoded(found)
     if cut and truncated == "error":
-        raise DataError(f'{found} is cut short: {cut}; record it again, or take the rest with truncated="keep"')
+        raise DataError(
+            f"{found} is cut short: {cut}; record it again, or take the rest in Python: "
+            'data.audio.read_audio(path, truncated="keep")'
+        )
     recording = as_recording(values, own, wanted=rate, source=str(found), notes=(f"cut short: {cut}",) if cut else ())
     if recording.notes and not quiet:
         warnings.warn(f"{found}: {'; '.join(recording.notes)}", AudioWarning, stacklevel=2)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from carousel.data.errors import DataError
 
 Points = NDArray[np.float64]
+FARTHEST = 1e50
+"""From 0, so that squares and their sums stay finite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ def as_ink(strokes: Any, *, down: bool = False, what: str = "the ink") -> Ink:
 
     down: y grows downwards, as on screens; it is turned round.
 
-    Raises DataError for no stroke, a stroke without points, and NaN, naming the stroke.
+    Raises DataError for no stroke, a stroke without points, and NaN or points too far away, naming the stroke.
     """
     if isinstance(strokes, Ink):
         return strokes
@@ -59,4 +61,6 @@ def _stroke(points: Any, what: str) -> Points:
     array = array[:, :2]
     if not np.isfinite(array).all():
         raise DataError(f"{what} holds NaN or infinity at point {int((~np.isfinite(array)).any(1).argmax())}; drop it")
+    if (farthest := np.abs(array).max()) > FARTHEST:
+        raise DataError(f"{what} reaches out to {farthest:g}; points lie within {FARTHEST:g} of 0: make it smaller")
     return array

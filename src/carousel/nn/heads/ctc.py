@@ -6,7 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from carousel.nn.heads.labels import InfeasibleError, check_reduction, frames_needed, reduce
+from carousel.data.feasibility import frames_needed_by_each
+from carousel.nn.heads.labels import InfeasibleError, check_reduction, reduce
+from carousel.ops import ShapeError
+from carousel.ops.labels import check_meant, checked_labels, whole_numbers, widened
 
 
 class CTC(nn.Module):
@@ -52,12 +55,16 @@ class CTC(nn.Module):
             labels: (batch, longest), of which the first `counts` (batch,) are meant.
             lengths: (batch,) frames.
 
-        Raises InfeasibleError, naming samples by their place in the batch, unless they are to be skipped.
+        Log-probabilities in half precision are widened.
+
+        Raises InfeasibleError, naming samples by their place in the batch, unless they are to be skipped;
+        ops.ShapeError if sizes disagree, samples are longer than log-probabilities, or what is meant is no label.
         """
         check_reduction(reduction)
-        device = labels.device
-        lengths, counts = (torch.as_tensor(each, dtype=torch.int64, device=device) for each in (lengths, counts))
-        fits = frames_needed(labels, counts) <= lengths
+        labels, counts = checked_labels(labels, counts)
+        lengths = self._checked_lengths(log_probs, lengths, labels)
+        check_meant(labels, counts, self.blank, self.output.out_features)
+        fits = frames_needed_by_each(labels, counts) <= lengths
         if not bool(fits.all()):
             self._refuse(labels, lengths, counts, fits)
             log_probs, labels, lengths, counts = (
@@ -68,14 +75,27 @@ class CTC(nn.Module):
             )
         if not len(labels):
             return reduce(log_probs.sum((0, 2)), reduction)
-        return reduce(F.ctc_loss(log_probs, labels, lengths, counts, self.blank, "none"), reduction)
+        return reduce(F.ctc_loss(widened(log_probs), labels, lengths, counts, self.blank, "none"), reduction)
+
+    def _checked_lengths(self, log_probs: Tensor, given: Tensor | Sequence[int], labels: Tensor) -> Tensor:
+        """How many frames each sample has. Raises ShapeError if log-probabilities have fewer, or another shape."""
+        time, width = log_probs.shape[0] if log_probs.dim() else 0, self.output.out_features
+        if log_probs.shape != (time, len(labels), width):
+            raise ShapeError(
+                f"log-probabilities are {tuple(log_probs.shape)}; give (time, {len(labels)}, {width}), one for each of "
+                f"{len(labels)} samples of labels and of {width} labels with the blank"
+            )
+        lengths = whole_numbers("lengths", given, labels)
+        if bool((lengths > time).any()):
+            raise ShapeError(f"lengths are {lengths.tolist()}, but there are {time} frames; give {time} at most")
+        return lengths
 
     def _refuse(self, labels: Tensor, lengths: Tensor, counts: Tensor, fits: Tensor) -> None:
         """Name or count the samples that do not fit."""
         if self.infeasible == "skip":
             self.skipped += int((~fits).sum())
             return
-        needed = frames_needed(labels, counts)
+        needed = frames_needed_by_each(labels, counts)
         listed = [
             f"{at}: {int(lengths[at])} frames, {int(needed[at])} needed"
             for at in torch.nonzero(~fits).flatten().tolist()

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from carousel.ops.labels import whole_numbers
+
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -13,18 +15,15 @@ class InfeasibleError(ValueError):
 
 
 def pad_labels(targets: Sequence[Sequence[int]], device: torch.device | str | None = None) -> tuple[Tensor, Tensor]:
-    """Labels (batch, longest), zeros behind the end of each, and how many each has, (batch,)."""
+    """Labels (batch, longest), zeros behind the end of each, and how many each has, (batch,).
+
+    Raises ops.ShapeError for labels that are no whole numbers.
+    """
     counts = torch.tensor([len(labels) for labels in targets], dtype=torch.int64)
     padded = torch.zeros(len(targets), max(map(len, targets), default=0), dtype=torch.int64)
     for row, labels in zip(padded, targets, strict=True):
-        row[: len(labels)] = torch.as_tensor(labels, dtype=torch.int64)
+        row[: len(labels)] = whole_numbers("labels", labels, row[: len(labels)])
     return padded.to(device), counts.to(device)
-
-
-def frames_needed(labels: Tensor, counts: Tensor) -> Tensor:
-    """How many frames CTC needs for each sample, (batch,): one a label, and a blank between equal neighbours."""
-    inside = torch.arange(1, max(1, labels.shape[1]), device=labels.device) < counts.unsqueeze(1)
-    return counts + ((labels[:, 1:] == labels[:, :-1]) & inside).sum(1)
 
 
 def reduce(losses: Tensor, reduction: str) -> Tensor:

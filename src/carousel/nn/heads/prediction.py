@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from carousel.cells import Cell
 from carousel.nn.heads.labels import check_reduction, reduce
 from carousel.nn.stack import LSTM
+from carousel.ops.labels import are_meant, check_meant, checked_labels
 
 State = tuple[Tensor, ...]
 
@@ -79,8 +80,7 @@ class NextLabel(nn.Module):
     """A softmax over the next label on a prediction network, to train that alone before it joins a transducer.
 
     Graves et al. 2013 begin the transducer so: the transcription network from one trained with CTC, the prediction
-    network
-    from one trained to predict the next label. Their output layers are thrown away. The end counts as a blank.
+    network from one trained to predict the next label. Their output layers are thrown away. The end counts as a blank.
     """
 
     def __init__(self, prediction: Prediction) -> None:
@@ -94,10 +94,14 @@ class NextLabel(nn.Module):
 
     def loss(self, labels: Tensor, counts: Tensor | Sequence[int], reduction: str = "mean") -> Tensor:
         """Minus the log-probability of labels (batch, longest), of which the first `counts` are meant, and of their
-        end."""
+        end.
+
+        Raises ops.ShapeError if sizes disagree, or what is meant is no label.
+        """
         check_reduction(reduction)
-        counts = torch.as_tensor(counts, device=labels.device)
-        meant = torch.arange(labels.shape[1], device=labels.device) < counts.unsqueeze(1)
+        labels, counts = checked_labels(labels, counts)
+        check_meant(labels, counts, self.prediction.blank, self.prediction.labels)
+        meant = are_meant(labels, counts)
         targets = F.pad(torch.where(meant, labels, self.prediction.blank), (0, 1), value=self.prediction.blank)
         costs = -self(labels).gather(2, targets.unsqueeze(2)).squeeze(2)
         return reduce((costs * F.pad(meant, (1, 0), value=True)).sum(1), reduction)

@@ -40,8 +40,9 @@ class Transducer(nn.Module):
         hidden: units of the joint network, y = W tanh(W_l l_t + W_p p_u + b) (2013); None adds the scores of both
             networks, y = W_l l_t + W_p p_u + b (2012), which costs far less.
         frames_at_once: the joint network is computed for so many frames at a time, and once more on the way back, so
-            that
-            memory holds the layers of those alone; None takes as many as fit into 4 million numbers, 0 all.
+            that memory holds the layers of those alone; None takes as many as fit into 4 million numbers, 0 all.
+
+    Raises ValueError or TypeError for arguments that are none of these.
 
     Decoders take it as it is: `predict` and `join`, or `compiled`.
     """
@@ -50,6 +51,8 @@ class Transducer(nn.Module):
         self, features: int, prediction: Prediction, hidden: int | None = None, frames_at_once: int | None = None
     ) -> None:
         super().__init__()
+        if not isinstance(prediction, Prediction):
+            raise TypeError(f"prediction is {prediction!r}; give a Prediction, the network over labels")
         if frames_at_once is not None and frames_at_once < 0:
             raise ValueError(f"frames_at_once is {frames_at_once}; give 1 or more, 0 for all, or None")
         width = prediction.labels if hidden is None else hidden
@@ -57,6 +60,11 @@ class Transducer(nn.Module):
         self.of_frame = nn.Linear(features, width)
         self.of_labels = nn.Linear(prediction.features, width, bias=False)
         self.output = None if hidden is None else nn.Linear(hidden, prediction.labels)
+
+    @property
+    def takes(self) -> tuple[int, torch.dtype]:
+        """The features of a frame, and their dtype."""
+        return self.of_frame.in_features, self.of_frame.weight.dtype
 
     def loss(
         self,
