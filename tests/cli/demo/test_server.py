@@ -65,7 +65,10 @@ def test_the_page_needs_nothing_from_elsewhere(server: InkServer) -> None:
     assert policy.startswith("default-src 'none'") and "frame-ancestors 'none'" in policy
     (nonce,) = {*re.findall(r'nonce="([^"]+)"', page)}
     assert f"'nonce-{nonce}'" in policy
-    assert headers["X-Content-Type-Options"] == "nosniff"
+    for method, path in (("GET", "/?again"), ("POST", "/read")):
+        status, headers, _ = asked(server, method, path, json.dumps(GOOD) if method == "POST" else None, **JSON)
+        assert (status, headers["X-Frame-Options"], headers["X-Content-Type-Options"]) == (200, "DENY", "nosniff"), path
+        assert (headers["Cache-Control"], headers["Referrer-Policy"]) == ("no-store", "no-referrer"), path
 
 
 def test_no_two_servers_share_a_nonce(server: InkServer, hasty: Path) -> None:
