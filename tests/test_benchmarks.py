@@ -98,6 +98,12 @@ def test_labelling(inside: Path) -> None:
     agrees(supervised.measured(task, seeds=(0,)), "accuracy")
 
 
+def test_truncated_backpropagation_is_compared_where_it_truncates() -> None:
+    found = {one.method: one.mae for one in methods.read().learned}
+    assert found["tbptt"] != found["bptt"]
+    assert methods.OWN["tbptt"]["method_options"]["k2"] < methods.NETWORK["lstm_context"]
+
+
 def test_the_page_of_methods_is_current_and_knows_each() -> None:
     text = methods.PAGE.read_text(encoding="utf-8")
     assert text == methods.page(), "stale; `python -m benchmarks page` writes it anew"

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from carousel import load
+from carousel.cli.fit import _help
 from carousel.tasks import TASKS
 from tests.cli.calls import QUICK, Call, names, write_rows
 
@@ -180,3 +181,9 @@ def test_the_kalman_filter_by_name(call: Call, classes: Path, here: Path) -> Non
     assert found.exit_code == 0, found.stderr
     history = json.loads((here / "runs" / "classes" / "history.json").read_text(encoding="utf-8"))
     assert "innovation" in str(history)
+
+
+def test_each_task_says_in_the_imperative_what_it_does() -> None:
+    """Assign, estimate, write down: no verb of a third person."""
+    verbs = {name: _help(task).split()[0] for name, task in TASKS.items()}
+    assert not [name for name, verb in verbs.items() if verb.endswith("s")]

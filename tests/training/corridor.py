@@ -1,5 +1,6 @@
 """Small environments with a known answer, and policies for them; the tests of policy gradients, evolution and tasks."""
 
+import os
 from typing import Any
 
 import gymnasium
@@ -102,6 +103,20 @@ class Forgetful(Corridor):
         super().reset(seed=seed)
         Forgetful.drawn += 1
         return np.array([Forgetful.drawn % 97 / 97, 0], dtype=np.float32), {}
+
+
+class Failing(Corridor):
+    """Never begins."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        raise RuntimeError("out of order")
+
+
+class Placed(Corridor):
+    """Shows which process it is in."""
+
+    def _seen(self) -> Any:
+        return np.array([os.getpid(), 0], dtype=np.float32)
 
 
 def controller(**options: Any) -> Controller:

@@ -16,7 +16,8 @@ from carousel.tasks.control.batches import Turns
 from carousel.tasks.control.evaluation import Returns, Trail, at_random, played
 from carousel.tasks.control.network import ControlNetwork, Memory
 from carousel.tasks.control.spaces import actions_from, actions_of, senses_from, senses_of
-from carousel.tasks.control.world import Step, World, world_of
+from carousel.tasks.control.split import split
+from carousel.tasks.control.world import MadeWorld, Step, World, world_of
 from carousel.tasks.parameters import parameter, redefault
 from carousel.training import METHODS, Report
 from carousel.training.policy import PolicyGradient
@@ -29,7 +30,7 @@ EVALUATION = 1
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Controller(SequenceEstimator):
-    """Acts in an environment, and learns from rewards, in scikit-learn's manner.
+    """Act in an environment, and learn from rewards, in scikit-learn's manner.
 
     The policy is an LSTM: what it does may depend on all that it saw in the episode, so that it can do without
     velocities, signs long gone, and other things that observations do not show. It learns by policy gradients ("ppo",
@@ -44,6 +45,7 @@ class Controller(SequenceEstimator):
     validation_episodes: int = parameter(
         8, "episodes after each epoch by which the best weights are chosen; 0 for none", minimum=0
     )
+    workers: int = parameter(1, "processes that the environments run in; 1 is this one", minimum=1)
     longest: int = parameter(10_000, "steps after which an episode is cut off, if nothing else ends it", minimum=1)
 
     hidden_size: int = redefault(SequenceEstimator, "hidden_size", 32)
@@ -83,7 +85,7 @@ class Controller(SequenceEstimator):
         """
         seed = self._begin()
         self._check_options()
-        world = world_of(environment, self.longest)
+        world = self._world_of(environment)
         self.environment_ = environment if isinstance(environment, str) else None
         self.senses_ = senses_of(world.observation_space, tuple(self.hide)).plain()
         self.actions_ = actions_of(world.action_space).plain()
@@ -148,7 +150,7 @@ class Controller(SequenceEstimator):
         environment = getattr(self, "environment_", None) if environment is None else environment
         if environment is None:
             raise ValueError("it learned in an environment without an id; say in which one to play")
-        world = world_of(environment, self.longest)
+        world = self._world_of(environment)
         found = {
             "senses_": senses_of(world.observation_space, tuple(self.hide)).plain(),
             "actions_": actions_of(world.action_space).plain(),
@@ -157,6 +159,17 @@ class Controller(SequenceEstimator):
             if own != getattr(self, name):
                 raise ValueError(f"the environment has {own}; that of training had {getattr(self, name)}")
         return world
+
+    def _world_of(self, environment: Any) -> World:
+        """The world of an environment, in processes if that is asked for."""
+        world = world_of(environment, self.longest)
+        if self.workers == 1:
+            return world
+        if not isinstance(world, MadeWorld):
+            raise ValueError(
+                f"workers is {self.workers}, but a vector environment runs where it was made; give an id, or a function"
+            )
+        return split(world, self.workers)
 
     def _check_options(self) -> None:
         if self.bidirectional or self.dropout:
@@ -175,6 +188,7 @@ class Controller(SequenceEstimator):
             yield from self._learn(material, seed, checkpoint)
         finally:
             vars(self).pop("_world", None)
+            world.close()
             if hasattr(self, "network_"):
                 self.network_.world = None
 

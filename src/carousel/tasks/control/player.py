@@ -10,7 +10,7 @@ from torch import Tensor
 
 from carousel.data import Batch
 from carousel.tasks.control.episodes import seed_of
-from carousel.tasks.control.world import World
+from carousel.tasks.control.world import FORGETFUL, World
 from carousel.training.experience import Experience
 
 if TYPE_CHECKING:
@@ -158,10 +158,7 @@ class Player:
                 actions = np.stack([self.lanes[at].actions[step - start[at]] for at in going])
                 self._see(going, self.world.step(going, actions).observations)
         if not np.array_equal(self.features, expected):
-            raise ValueError(
-                "the environment does not repeat itself: from the same seeds and actions it came to another "
-                "observation, so that what was under way cannot go on"
-            )
+            raise ValueError(FORGETFUL)
 
     def _forget(self, count: int) -> None:
         """Lanes about which nothing is known yet."""

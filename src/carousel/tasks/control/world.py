@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 EXTRA = 'install it with: pip install "carousel-lstm[control]"'
 EXTRAS = ("box2d", "mujoco")
 """Families of gymnasium's environments for which there is an extra by their name."""
+FORGETFUL = (
+    "the environment does not repeat itself: from the same seeds and actions it came to another observation, so that "
+    "what was under way cannot go on"
+)
 Rows = NDArray[Any]
 
 
@@ -44,6 +48,9 @@ class World(ABC):
     def apart(self) -> "World":
         """A world of the same kind where nobody else plays, if there can be another; else this one."""
 
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """End the processes, if there are any."""
+
     @property
     @abstractmethod
     def most(self) -> int | None:
@@ -73,22 +80,22 @@ class World(ABC):
 
 
 class MadeWorld(World):
-    """Environments that are made as they are needed, run one after the other."""
+    """Environments that `make` makes as they are needed, run one after the other."""
 
     def __init__(self, make: Callable[[], Any], longest: int) -> None:
         super().__init__(longest)
-        self._make = make
+        self.make = make
         self._environments: list[Any] = []
         self._one_more()
         self.observation_space = self._environments[0].observation_space
         self.action_space = self._environments[0].action_space
 
     def apart(self) -> World:
-        return MadeWorld(self._make, self.longest)
+        return MadeWorld(self.make, self.longest)
 
     def __getstate__(self) -> dict[str, Any]:
         """For workers: how environments are made, and none of those that are under way."""
-        return {"make": self._make, "longest": self.longest}
+        return {"make": self.make, "longest": self.longest}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)
@@ -99,7 +106,7 @@ class MadeWorld(World):
 
     def _one_more(self) -> None:
         """Make one more environment. Raises TypeError for what is none, ValueError for one that is there already."""
-        made = self._make()
+        made = self.make()
         if not isinstance(made, _gymnasium().Env):
             raise TypeError(f"the function made {made!r:.80}; it makes an environment, a gymnasium.Env, at each call")
         if any(made is one for one in self._environments):

@@ -34,7 +34,7 @@ class Processes(Workers):
             raise ValueError(f"count is {count!r}; it is how many processes there are, 1 or more")
         self.count = count
         self._team: dict[int, _Worker] = {}
-        weakref.finalize(self, _end, self._team, os.getpid())
+        weakref.finalize(self, end, self._team, os.getpid())
 
     def __reduce__(self) -> tuple[type[Self], tuple[int]]:
         return type(self), (self.count,)
@@ -46,8 +46,8 @@ class Processes(Workers):
 
     def finished(self, task: Task, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         """The place of each item and its result, as they come; see `Workers.finished`."""
-        pieces = [_pickled(item, "an item") for item in items]
-        return self._answers(_Round(_pickled(task, "the task"), pieces))
+        pieces = [pickled(item, "an item") for item in items]
+        return self._answers(_Round(pickled(task, "the task"), pieces))
 
     def _answers(self, round_: "_Round") -> Iterator[tuple[int, Any]]:
         try:
@@ -63,7 +63,7 @@ class Processes(Workers):
 
     def close(self) -> None:
         """End the processes; a later `map` starts new ones."""
-        _end(self._team, os.getpid())
+        end(self._team, os.getpid())
 
     def _hand_out(self, round_: "_Round") -> None:
         """Give every idle worker an item, as long as there are any."""
@@ -72,7 +72,7 @@ class Processes(Workers):
             if not round_.waiting or (worker is not None and worker.item is not None):
                 continue
             if worker is None:
-                worker = self._team[place] = _started(place)
+                worker = self._team[place] = started(place)
             worker.take(round_)
 
     def _collect(self, round_: "_Round") -> None:
@@ -91,11 +91,7 @@ class Processes(Workers):
         worker.pipe.close()
         worker.process.join()
         exit_code = worker.process.exitcode
-        if not worker.ready and exit_code is not None and exit_code > 0:
-            raise WorkerError(
-                f"a worker process ended before it began, with exit code {exit_code}; a script that uses workers does "
-                'so inside `if __name__ == "__main__":`'
-            )
+        check_began(worker.ready, exit_code)
         assert worker.item is not None
         round_.put_back(worker.item, exit_code)
 
@@ -171,18 +167,32 @@ class _Worker:
                 self.task = round_.task
             self.pipe.send_bytes(ITEM + round_.pieces[self.item])
 
+    def receive(self) -> tuple[str, Any]:
+        """What it says next: READY, or how it went and an answer. Raises EOFError or OSError when it is gone."""
+        kind, content = pickle.loads(self.pipe.recv_bytes())
+        self.ready |= kind == READY
+        return kind, content
+
     def hear(self, round_: _Round) -> None:
         """Take its answer. Raises EOFError or OSError when it is gone."""
-        kind, content = pickle.loads(self.pipe.recv_bytes())
+        kind, content = self.receive()
         if kind == READY:
-            self.ready = True
             return
         assert self.item is not None
         round_.answer(self.item, kind, content)
         self.item = None
 
 
-def _started(place: int) -> _Worker:
+def check_began(ready: bool, exit_code: int | None) -> None:
+    """Raise WorkerError for a process that failed before it was ready: the next one would fail, too."""
+    if not ready and exit_code is not None and exit_code > 0:
+        raise WorkerError(
+            f"a worker process ended before it began, with exit code {exit_code}; a script that uses workers does "
+            'so inside `if __name__ == "__main__":`'
+        )
+
+
+def started(place: int) -> _Worker:
     """A new process, with the environment of one thread."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -193,7 +203,7 @@ def _started(place: int) -> _Worker:
     return _Worker(process, cast(Connection, ours))
 
 
-def _end(team: dict[int, _Worker], owner: int) -> None:
+def end(team: dict[int, _Worker], owner: int) -> None:
     """End all processes, if they are this one's: a fork of it has a copy of the team."""
     if os.getpid() != owner:
         team.clear()
@@ -206,7 +216,8 @@ def _end(team: dict[int, _Worker], owner: int) -> None:
     team.clear()
 
 
-def _pickled(value: Any, what: str) -> bytes:
+def pickled(value: Any, what: str) -> bytes:
+    """The value as bytes for a process. Raises TypeError for what cannot be sent."""
     try:
         return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
