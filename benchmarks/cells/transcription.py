@@ -26,7 +26,7 @@ NARROW, SPOKEN = 10, 1 / 0.03
 CUT = 1e-6
 """Labels less probable than this the peer leaves out of its search, for speed; it finds the same text."""
 PLAIN, AUDIO, PEER = "plain torch", "torchaudio", "fast-ctc-decode"
-MISSING = f"{PEER} is not installed, so it is not measured."
+MISSING = "{} is not installed, or cannot be loaded, so it is not measured."
 PLACES = ("all places", "two parts")
 Size = tuple[int, int, int]
 
@@ -46,8 +46,14 @@ def transcription(effort: Effort, size: Size | None = None) -> Answer:
         f"frames of random, peaked probabilities, {RATE} a second. Transducer's search: {SPOKEN:.0f} frames a second, "
         f"their scores peaked alike, a prediction network of {HIDDEN} cells; beside it the search in plain Python.",
         rows,
-        notes=[] if find_spec(_module(PEER)) else [MISSING],
+        notes=_missing(),
     )
+
+
+def _missing() -> list[str]:
+    """Which peers are not there."""
+    there = {AUDIO: _torchaudio() is not None, PEER: find_spec(_module(PEER)) is not None}
+    return [MISSING.format(peer) for peer, found in there.items() if not found]
 
 
 def _measured(row: Row, works: Mapping[str, timing.Work], right: str, effort: Effort) -> Row:
