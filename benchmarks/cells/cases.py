@@ -184,14 +184,27 @@ def compared(
     for contestant in contestants.values():
         contestant.module.train(row.work == TRAINING)
     works = {name: contestant.work(row.work, x) for name, contestant in contestants.items()}
+    allowed = allowed or max(tolerance(each.module, x.dtype) for each in contestants.values())
+    timed = {name: work for name, work in works.items() if name not in untimed}
+    return measured(row, works, right, allowed, effort, {**timed, **(beside or {})})
+
+
+def measured(
+    row: Row,
+    works: Mapping[str, timing.Work],
+    right: str,
+    allowed: float,
+    effort: Effort,
+    timed: Mapping[str, timing.Work] | None = None,
+) -> Row:
+    """The row with the timings of these works, or of those `timed`, if all agree with the one called `right`."""
     with timing.threads(row.threads or 1):
         try:
-            check(works, right, allowed or max(tolerance(each.module, x.dtype) for each in contestants.values()))
+            check(works, right, allowed)
         except Wrong as error:
             row.note, row.wrong = f"wrong, and not timed: {error}", True
             return row
-        timed = {name: work for name, work in works.items() if name not in untimed}
-        row.timings = timing.interleaved({**timed, **(beside or {})}, effort)
+        row.timings = timing.interleaved(timed or works, effort)
     return row
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.cells import cases, timing
-from benchmarks.cells.cases import OURS, REFERENCE, Wrong
+from benchmarks.cells.cases import OURS, REFERENCE
 from benchmarks.cells.records import Answer, Figure, Row
 from benchmarks.cells.timing import Effort
 from carousel.cells import find
@@ -43,13 +43,8 @@ def online(effort: Effort, given: Sequence[tuple[int, int]] = CASES, steps: int 
 def _row(cell: str, hidden: int, nets: int, steps: int, effort: Effort) -> Row:
     row = Row(f"{cell}, {hidden} cells, {nets} {'net' if nets == 1 else 'nets'}", "learning", 1)
     works = {name: _work(runner, cell, hidden, nets, steps) for name, runner in RUNNERS.items()}
-    with timing.threads(1):
-        try:
-            cases.check(works, REFERENCE, TOLERANCE)
-        except Wrong as error:
-            row.note, row.wrong = f"wrong, and not timed: {error}", True
-            return row
-        row.timings = timing.interleaved(works, effort)
+    if cases.measured(row, works, REFERENCE, TOLERANCE, effort).wrong:
+        return row
     target = 0.2 if (hidden, nets) == (8, 8) else None
     microseconds = 1e6 * row.median(OURS) / (steps * nets)
     row.figures.append(Figure("a net and step", microseconds, target, lower=True, unit=" µs"))

@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 import carousel
 from benchmarks.cells import cases, timing
-from benchmarks.cells.cases import OURS, REFERENCE, Wrong
+from benchmarks.cells.cases import OURS, REFERENCE
 from benchmarks.cells.records import Answer, Figure, Row, geometric_mean
 from benchmarks.cells.timing import Effort
 from carousel.ops import only
@@ -51,13 +51,8 @@ def population(
 
 def _row(problem: Problem, networks: int, threads: int, effort: Effort) -> Row:
     row, works = Row(f"{networks} of {problem.name}", cases.INFERENCE, threads), _works(problem, networks)
-    with timing.threads(threads):
-        try:
-            cases.check(works, TORCH_LOOP, cases.TOLERANCE[torch.float32])
-        except Wrong as error:
-            row.note, row.wrong = f"wrong, and not timed: {error}", True
-            return row
-        row.timings = timing.interleaved(works, effort)
+    if cases.measured(row, works, TORCH_LOOP, cases.TOLERANCE[torch.float32], effort).wrong:
+        return row
     row.figures.append(Figure("evaluations a second", networks / row.median(OURS), unit=""))
     for peer in (LOOP, VMAP, TORCH_LOOP):
         cases.against(row, peer)

@@ -58,14 +58,7 @@ def _missing() -> list[str]:
 
 def _measured(row: Row, works: Mapping[str, timing.Work], right: str, effort: Effort) -> Row:
     """The row with timings, if all works agree with the right one."""
-    with timing.threads(1):
-        try:
-            cases.check(works, right, cases.TOLERANCE[torch.float32])
-        except cases.Wrong as error:
-            row.note, row.wrong = f"wrong, and not timed: {error}", True
-            return row
-        row.timings = timing.interleaved(works, effort)
-    return row
+    return cases.measured(row, works, right, cases.TOLERANCE[torch.float32], effort)
 
 
 def _ctc(size: Size, effort: Effort) -> Row:

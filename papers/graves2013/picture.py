@@ -5,8 +5,8 @@ from operator import getitem
 from statistics import fmean
 from typing import Any
 
-from papers.experiment import Results
-
+Rows = dict[str, list[Any]]
+"""The results of each net, or of nets together, one a seed."""
 DEPTHS = ("1 layer", "2 layers", "3 layers")
 BARS = {
     "3 layers": "CTC",
@@ -20,7 +20,7 @@ DIRECTIONS = {"": ("both directions", "#d55e00"), ", forwards": ("forwards alone
 GREY = "#8c959f"
 
 
-def picture(results: Results) -> Any:
+def picture(results: Rows) -> Any:
     """The figure, of two panels."""
     from matplotlib.figure import Figure
 
@@ -33,7 +33,7 @@ def picture(results: Results) -> Any:
     return figure
 
 
-def _depths(panel: Any, results: Results) -> None:
+def _depths(panel: Any, results: Rows) -> None:
     for ending, (name, colour) in DIRECTIONS.items():
         for way, style, words in (("beam", "-", ""), ("language", "--", ", with phone 5-gram")):
             rates = [100 * _mean(results, depth + ending, way, "all") for depth in DEPTHS]
@@ -43,21 +43,20 @@ def _depths(panel: Any, results: Results) -> None:
     panel.set_title("Phone errors of CTC, in %", loc="left", fontsize=10, fontweight="bold")
 
 
-def _mean(results: Results, name: str, *place: str) -> float:
+def _mean(results: Rows, name: str, *place: str) -> float:
     """The mean over seeds of a figure of a net."""
-    rows: list[Any] = [row for part, row in results.items() if part.partition(", seed ")[0] == name]
-    return fmean(float(reduce(getitem, place, row)) for row in rows)
+    return fmean(float(reduce(getitem, place, row)) for row in results[name])
 
 
-def _heads(panel: Any, results: Results) -> None:
+def _heads(panel: Any, results: Rows) -> None:
     bars = []
     for name, title in BARS.items():
         bars.append((title, _mean(results, name, "beam", "all"), "#d55e00"))
-        if "language" in results[name]:
+        if "language" in results[name][0]:
             bars.append((f"{title}, with 5-gram", _mean(results, name, "language", "all"), GREY))
     bars.append(("the same, begun at three frames", _mean(results, "alone", "mean"), GREY))
-    bars.append(("three nets with CTC, so, 5-gram", results["together"]["mean"], GREY))
-    bars.append(("these, with eight nets as judges", results["together"]["both"], GREY))
+    bars.append(("three nets with CTC, so, 5-gram", _mean(results, "together", "mean"), GREY))
+    bars.append(("these, with eight nets as judges", _mean(results, "together", "both"), GREY))
     titles, rates, colours = zip(*bars, strict=True)
     drawn = panel.barh(titles, [100 * rate for rate in rates], color=colours)
     panel.bar_label(drawn, fmt=" %.1f", fontsize=8)

@@ -108,4 +108,4 @@ def draw(results: Results, path: Path) -> None:
     """The figure: error rates by depth and direction, and those of the nets of three layers."""
     from papers.graves2013.picture import picture
 
-    picture(results).savefig(path, dpi=130, metadata={"Software": None})
+    picture(by_name(results)).savefig(path, dpi=130, metadata={"Software": None})

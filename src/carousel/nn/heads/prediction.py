@@ -57,8 +57,7 @@ class Prediction(nn.Module):
         return output[0], after
 
     def networks(self, joint: tuple[Tensor, Tensor | None, Tensor | None]) -> Any:
-        """This network and a joint one above it as searches in compiled code ask them; None where they have to ask
-        `step`."""
+        """This network and a joint one above it for searches in compiled code; None where they have to ask `step`."""
         stream, is_plain = self.lstm._stream, all(map(plain, (self, self.lstm)))
         if stream is None or not is_plain or type(self) is not Prediction or type(self.lstm) is not LSTM:
             return None
@@ -93,8 +92,7 @@ class NextLabel(nn.Module):
         return F.log_softmax(self.output(self.prediction(labels)), dim=-1)
 
     def loss(self, labels: Tensor, counts: Tensor | Sequence[int], reduction: str = "mean") -> Tensor:
-        """Minus the log-probability of labels (batch, longest), of which the first `counts` are meant, and of their
-        end.
+        """Minus the log-probability of labels (batch, longest), the first `counts` of them meant, and of their end.
 
         Raises ops.ShapeError if sizes disagree, or what is meant is no label.
         """
