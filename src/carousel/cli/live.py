@@ -22,10 +22,9 @@ SHOWN = 1000
 def follow(
     estimator: Any, files: list[Path], piece: float, speaker: str | None, *, json: bool
 ) -> tuple[list[tuple[Path, Any]], list[Exception]]:
-    """What each file says, and why others could not be used; on the way what is known after each piece of so many
-    seconds.
+    """What each file says, and why others could not be used.
 
-    Partial results go to the terminal, or, with `json`, a line each to stdout.
+    What is known after each piece of so many seconds goes to the terminal, or, with `json`, a line each to stdout.
     """
     if not piece > 0:
         raise UsageError(f"--piece is {piece:g}; it must be more than 0 seconds")
