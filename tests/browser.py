@@ -15,7 +15,7 @@ from typing import Any
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-    "--remote-debugging-pipe",
+    "--remote-debugging-pipe", "--allow-pre-commit-input",
 )  # fmt: skip
 TIMEOUT = 120.0
 

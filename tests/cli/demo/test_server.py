@@ -169,6 +169,19 @@ def test_a_body_that_never_comes_is_not_waited_for(server: InkServer, monkeypatc
     assert read(server, GOOD)[0] == 200
 
 
+def test_a_connection_that_was_opened_ahead_gets_no_answer_after_the_end(hasty: Path) -> None:
+    with serving(Transcriber.load(hasty)) as server:
+        kept = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(2)]
+        asked(server, "GET", "/")
+        question = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode()
+        with kept[0]:
+            kept[0].sendall(question)
+            assert kept[0].recv(9) == b"HTTP/1.1 "
+    with kept[1]:
+        kept[1].sendall(question)
+        assert kept[1].recv(9) == b""
+
+
 def test_there_is_nothing_else(server: InkServer) -> None:
     for method, path, expected in (
         ("GET", "/report/style.css", 404),

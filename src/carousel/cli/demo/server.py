@@ -59,6 +59,11 @@ class InkServer(ThreadingHTTPServer):
         return f"http://{LOOPBACK}:{self.port}/"
 
     @property
+    def ended(self) -> bool:
+        """Whether it is closed; browsers open connections ahead of need, and none is answered then."""
+        return self.socket.fileno() < 0
+
+    @property
     def names(self) -> set[str]:
         """What a browser on this computer calls it; any other name leads here by someone's DNS."""
         return {f"{name}:{self.port}" for name in (LOOPBACK, "localhost")}
@@ -97,7 +102,9 @@ class Handler(BaseHTTPRequestHandler):
         self._answered(self._reading)
 
     def _answered(self, answer: Any) -> None:
-        self.close_connection = True  # a connection that stays would be answered after the server's end
+        self.close_connection = True  # an answer a connection
+        if self._server.ended:
+            return
         self._unread = self._length()
         try:
             self._check_caller()
