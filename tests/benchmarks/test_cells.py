@@ -98,9 +98,10 @@ def test_population() -> None:
 
 @needs_extension
 def test_online() -> None:
-    answer = online.online(TINY, [(2, 3)], steps=7)
-    answered(answer, 2, 4)
-    assert [row.label for row in answer.rows] == ["lstm1997, 2 cells, 3 nets", "lstm, 2 cells, 3 nets"]
+    answer = online.online(TINY, [(2, 1, 3), (4, 2, 1)], steps=7)
+    answered(answer, 4, 8)
+    labels = ["lstm1997, 2 cells, 3 nets", "lstm1997, 2 blocks of 2 cells, 1 net"]
+    assert [row.label for row in answer.rows] == labels + [label.replace("1997", "") for label in labels]
 
 
 @needs_extension

@@ -36,6 +36,7 @@ public:
         influence = numbers(call.influence, call.influence_size);
         momentum = numbers(call.momentum, 1)[0];
         divide(numbers(call.scratch, call.scratch_size), lane);
+        for (int64_t n = 0; call.training_size && n < call.weights_size; ++n) pending |= gradient[n] != Net{};
     }
 
     void run() {
@@ -64,9 +65,9 @@ protected:
     Trials trials;
     int sent = 0, sent_at[kGates], recurring, sources, read, states, active_inputs = 0, actives = 0;
     int64_t peepholes_at, readout_at;
-    bool reads_cell = false;
+    bool reads_cell = false, at_once = false;
     uint8_t any = 0;
-    NetMask reset, target, update, start;
+    NetMask reset, target, update, start, pending{};  // pending: nets with a gradient that waits for an update
     Net momentum;
     NetNumbers weight, gradient, velocity, state, influence;
     NetNumbers source, value, slopes, cell, out, out_slope, h, fade, coefficient[kOutput], wrong, carried, answers, error, pre, next;
@@ -210,10 +211,28 @@ protected:
         trials.judge(target, right);
     }
     virtual void learn(int64_t t) {
+        at_once = !call.exact_size && !velocity.to && !some((update & pending) | (target & ~update));
         if (any & kTarget) judge(t);
         if (call.exact_size) learn_exactly();
         else learn_truncated();
         if (any & kUpdate) improve();
+        pending = (pending | target) & ~update;
+    }
+    // What weights get of the gradient, by `give(take)`, which calls take(weight, slope): it is gathered until an update, or where one
+    // follows at once and these weights get nothing else, they descend right here and the gradient is never stored.
+    template <class Give> void blame(int64_t weights, bool alone, Give give) {
+        if (!(any & kTarget)) return give([](int64_t, Net) {});
+        if (at_once && alone) {
+            const Net pace = trials.pace;
+            const NetMask now = update;
+            const NetNumbers own = weight.from(weights);
+            const bool* const is_learned = static_cast<const bool*>(call.learned) + weights;
+            return give([=](int64_t k, Net slope) {
+                if (is_learned[k]) own.set(k, now ? own[k] - pace * slope : own[k]);
+            });
+        }
+        const NetNumbers to = gradient.from(weights);
+        give([=](int64_t k, Net slope) { to.add(k, slope); });
     }
     // Errors, the readout's gradient, and what comes back to h.
     void judge(int64_t t) {
@@ -221,7 +240,7 @@ protected:
         for (int o = 0; o < outputs; ++o) {
             const Net y = answers[o], too_much = y - wanted(t, o);
             const Net e = call.entropy_size ? too_much : too_much * net_slope(Squash(call.squash_size), y);
-            descend(o, target ? e : Net{});
+            answer_for(o, target ? e : Net{});
         }
     }
     Net wanted(int64_t t, int o) const {
@@ -231,14 +250,15 @@ protected:
         });
         return value;
     }
-    void descend(int o, Net e) {
-        const NetNumbers weights = weight.from(readout_at + int64_t(o) * read), to = gradient.from(readout_at + int64_t(o) * read);
-        for (int v = 0; v < hidden; ++v) {
-            wrong.add(v, e * weights[v]);
-            to.add(v, e * h[v]);
-        }
-        for (int n = 0; call.shortcut_size && n < active_inputs; ++n) to.add(hidden + active[n], e * source[active[n]]);
-        to.add(read - 1, e);
+    void answer_for(int o, Net e) {
+        const int64_t own = readout_at + int64_t(o) * read;
+        const NetNumbers weights = weight.from(own);
+        for (int v = 0; v < hidden; ++v) wrong.add(v, e * weights[v]);
+        blame(own, true, [&](auto take) {
+            for (int v = 0, all = hidden; v < all; ++v) take(v, e * h[v]);
+            for (int n = 0; call.shortcut_size && n < active_inputs; ++n) take(hidden + active[n], e * source[active[n]]);
+            take(read - 1, e);
+        });
     }
 
     // The influence of a gate's weights on the cells: (cells, sources) for each of i, f and z, then (cells, block) of their peepholes.
@@ -247,51 +267,68 @@ protected:
             for (int v = 0; v < hidden; ++v) carried.set(v, wrong[v] * gate(kOutput, v) * out_slope[v]);
         int64_t at = 0;
         for (int g = 0; g < kOutput; ++g)
-            for (int v = 0; learned(row, g) && v < hidden; ++v, at += sources) follow(influence.from(at), g, v);
+            for (int u = 0; learned(row, g) && u < layout.units[g]; ++u) {
+                const int64_t own = int64_t(layout.rows_at[g] + u) * sources;
+                for (int v = begin(g, u); v < end(g, u); ++v, at += sources) follow(influence.from(at), own, g, v);
+                if (at_once && !alone(g)) descend(own, sources);
+            }
         for (int g = 0; g < kOutput; ++g)
-            for (int v = 0; peeps(row, g) && v < hidden; ++v, at += block) follow_peepholes(influence.from(at), g, v);
+            for (int u = 0; peeps(row, g) && u < layout.units[g]; ++u) {
+                const int64_t own = peephole(g, begin(g, u)), count = end(g, u) - begin(g, u);
+                for (int v = begin(g, u); v < end(g, u); ++v, at += block) follow_peepholes(influence.from(at), own, g, v);
+                if (at_once && !alone(g)) descend(own, count);
+            }
         if (any & kTarget && learned(row, kOutput))
             for (int u = 0; u < layout.units[kOutput]; ++u) open_output(u);
     }
-    void follow(NetNumbers of, int g, int v) {
-        const Net by = coefficient[g][v];
-        if (is_open(kForget)) {
-            for (int n = 0; n < actives; ++n) of.add(active[n], by * source[active[n]]);
-        } else {
-            const Net keeps = fade[v];
-            for (int k = 0; k < sources; ++k) of.set(k, keeps * of[k] + by * source[k]);
-        }
-        if (!(any & kTarget)) return;
-        const Net e = carried[v];
-        const NetNumbers to = gradient.from(int64_t(layout.rows_at[g] + unit(g, v)) * sources);
-        for (int k = 0; k < sources; ++k) to.add(k, e * of[k]);
+    bool alone(int g) const { return g == kCandidate || block == 1; }
+    void follow(NetNumbers of, int64_t weights, int g, int v) {
+        const Net by = coefficient[g][v], keeps = fade[v], e = carried[v];
+        const NetNumbers from = source;
+        if (is_open(kForget))
+            for (int n = 0; n < actives; ++n) of.add(active[n], by * from[active[n]]);
+        blame(weights, alone(g), [=, this, open = is_open(kForget), count = sources](auto take) {
+            for (int k = 0; k < count; ++k) {
+                const Net moved = open ? of[k] : keeps * of[k] + by * from[k];
+                if (!open) of.set(k, moved);
+                take(k, e * moved);
+            }
+        });
     }
-    void follow_peepholes(NetNumbers of, int g, int v) {
-        const int from = begin(g, unit(g, v)), to = end(g, unit(g, v));
-        for (int seen = from; seen < to; ++seen) {
-            of.set(seen - from, fade[v] * of[seen - from] + coefficient[g][v] * old_cell(seen));
-            if (any & kTarget) gradient.add(peephole(g, seen), carried[v] * of[seen - from]);
-        }
+    void follow_peepholes(NetNumbers of, int64_t weights, int g, int v) {
+        const Net by = coefficient[g][v], keeps = fade[v], e = carried[v];
+        const int from = begin(g, unit(g, v)), count = end(g, unit(g, v)) - from;
+        blame(weights, alone(g), [&](auto take) {
+            for (int n = 0; n < count; ++n) {
+                const Net moved = keeps * of[n] + by * old_cell(from + n);
+                of.set(n, moved);
+                take(n, e * moved);
+            }
+        });
     }
     void open_output(int u) {
-        const int r = layout.rows_at[kOutput] + u;
+        const int r = layout.rows_at[kOutput] + u, from = begin(kOutput, u), to = end(kOutput, u);
         Net e{};
-        for (int v = begin(kOutput, u); v < end(kOutput, u); ++v) e += wrong[v] * out[v];
+        for (int v = from; v < to; ++v) e += wrong[v] * out[v];
         e *= slopes[r];
-        for (int n = 0; n < actives; ++n) gradient.add(int64_t(r) * sources + active[n], e * source[active[n]]);
-        for (int v = begin(kOutput, u); peeps(row, kOutput) && v < end(kOutput, u); ++v)
-            gradient.add(peephole(kOutput, v), e * (sees_new_cell(kOutput) ? cell[v] : old_cell(v)));
+        blame(int64_t(r) * sources, true, [&](auto take) {
+            for (int n = 0, count = actives; n < count; ++n) take(active[n], e * source[active[n]]);
+        });
+        if (!peeps(row, kOutput)) return;
+        blame(peephole(kOutput, from), true, [&](auto take) {
+            for (int v = from; v < to; ++v) take(v - from, e * (sees_new_cell(kOutput) ? cell[v] : old_cell(v)));
+        });
     }
 
     // The influence of every weight on the whole state: (weights of W and p, states).
     void learn_exactly() {
-        const double* is_learned = static_cast<const double*>(call.learned);
+        const bool* is_learned = static_cast<const bool*>(call.learned);
         for (int r = 0; r < layout.rows; ++r)
             for (int k = 0; k < sources; ++k)
-                if (const int64_t n = int64_t(r) * sources + k; is_learned[n] != 0) spread(n, r, source[k]);
+                if (const int64_t n = int64_t(r) * sources + k; is_learned[n]) spread(n, r, source[k]);
         for (int g = 0; g < kGates; ++g)
             for (int v = 0; peeps(row, g) && v < hidden; ++v)
-                if (is_learned[peephole(g, v)] != 0)
+                if (is_learned[peephole(g, v)])
                     spread(peephole(g, v), layout.rows_at[g] + unit(g, v), sees_new_cell(g) ? cell[v] : old_cell(v));
     }
     // One weight, which `direct` brings into row r at this step.
@@ -327,19 +364,24 @@ protected:
     }
 
     void improve() {
-        const double* is_learned = static_cast<const double*>(call.learned);
-        for (int64_t n = 0; n < call.weights_size; ++n) {
-            const Net slope = gradient[n];
-            gradient.set(n, update ? Net{} : slope);
-            if (is_learned[n] == 0) continue;
-            Net step = trials.pace * slope;
-            if (velocity.to) {
-                step += momentum * velocity[n];
-                velocity.set(n, update ? step : velocity[n]);
-            }
-            weight.set(n, update ? weight[n] - step : weight[n]);
-        }
+        if (!at_once) descend(0, call.weights_size);
         if (trials.on()) trials.fade(update);
+    }
+    // So many weights against their gradient, which is zero afterwards.
+    void descend(int64_t from, int64_t count) {
+        const bool* is_learned = static_cast<const bool*>(call.learned) + from;
+        const NetNumbers weights = weight.from(from), slopes = gradient.from(from), moving = {velocity.to ? velocity.from(from).to : nullptr};
+        for (int64_t n = 0; n < count; ++n) {
+            const Net slope = slopes[n];
+            slopes.set(n, update ? Net{} : slope);
+            if (!is_learned[n]) continue;
+            Net step = trials.pace * slope;
+            if (moving.to) {
+                step += momentum * moving[n];
+                moving.set(n, update ? step : moving[n]);
+            }
+            weights.set(n, update ? weights[n] - step : weights[n]);
+        }
     }
 
     void pass() {

@@ -30,7 +30,7 @@ class CompiledOnline(OnlineRunner):
         self._fixed = {
             "rate": self._side_by_side(rule.rate.unsqueeze(1)),
             "momentum": self._side_by_side(rule.momentum.unsqueeze(1)),
-            "learned": net.learned().to(torch.float64),
+            "learned": net.learned(),
         }
         self._scratch = _scratch(net)
         if rule.filter is not None:
@@ -60,7 +60,7 @@ class CompiledOnline(OnlineRunner):
         self._memory["weights"].copy_(self._side_by_side(weights))
 
     def set_learned(self, learned: Tensor) -> None:
-        self._fixed["learned"] = learned.to(torch.float64)
+        self._fixed["learned"] = learned.to(torch.bool).contiguous()
 
     def tensors(self) -> dict[str, Tensor]:
         return self._memory
