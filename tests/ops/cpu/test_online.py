@@ -7,7 +7,7 @@ import torch
 
 from carousel.ops.cpu.online import CompiledOnline
 from carousel.ops.influence import RULES
-from carousel.ops.online import RESET, OnlineNet, OnlineRule, OnlineStream
+from carousel.ops.online import RESET, TARGET, UPDATE, OnlineNet, OnlineRule, OnlineStream
 from carousel.ops.online_reference import ReferenceOnline
 from carousel.testing.poison import poisoned_memory
 from tests.ops.cpu.extension import TARGETS, needs_extension, target, threads
@@ -57,6 +57,24 @@ def test_every_cell_learns_as_in_plain_torch(name: str, rule: str) -> None:
     net = net_of(name)
     weights, rate, momentum = drawn(net)
     agree(net, OnlineRule(rule, False, rate, momentum), weights, stream_of(net, 60))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_an_update_that_follows_at_once(name: str) -> None:
+    """Of all nets, of some that others wait beside, and after a gradient that was left over, from a call before too."""
+    torch.manual_seed(0)
+    net = net_of(name, shortcut=True)
+    weights, rate, _ = drawn(net)
+    stream = stream_of(net, 60)
+    stream.flags[20:] |= TARGET + UPDATE
+    stream.flags[40:, ::3] &= RESET
+    targets = torch.where(stream.targets.isnan() & ((stream.flags & TARGET) > 0).unsqueeze(2), 0.25, stream.targets)
+    stream = stream._replace(targets=targets)
+    rule = OnlineRule("rule1997", False, rate, torch.zeros(NETS, dtype=torch.float64))
+    whole, pieces = agree(net, rule, weights, stream), CompiledOnline(net, rule, weights)
+    for part in (slice(20), slice(20, None)):
+        pieces.run(OnlineStream(*(tensor[part] for tensor in stream)))
+    assert torch.equal(pieces.weights, whole.weights)
 
 
 @pytest.mark.parametrize("instructions", TARGETS)
