@@ -173,6 +173,21 @@ def test_a_stream_ends_as_the_whole_does(pieces: list[int], decoder: Any, wanted
     assert partials[-1].hypothesis.labels == whole[0].labels
 
 
+@pytest.mark.parametrize("decoder", [TransducerGreedy, TransducerBeam])
+def test_what_will_not_change_is_the_same_in_both(decoder: Any) -> None:
+    net, x, heard = network(), frames(60, 1)[:, 0], []
+    for wanted in BOTH:
+        with compiled(wanted):
+            stream = decoder(net, ABC).stream()
+            heard.append([stream.push(piece) for piece in x.split(3)])
+    for one, other in zip(*heard, strict=True):
+        check_same([one.hypothesis], [other.hypothesis], 1e-9)
+        assert one.stable == other.stable
+    whole = [own.stable == len(own.hypothesis.labels) for own in heard[0]]
+    assert all(whole) if decoder is TransducerGreedy else not all(whole)
+    assert heard[0][-1].stable > 3
+
+
 @pytest.mark.parametrize("wanted", BOTH)
 @pytest.mark.parametrize("decoder", [TransducerGreedy, TransducerBeam])
 def test_nan_is_an_error(decoder: Any, wanted: bool) -> None:
