@@ -106,12 +106,20 @@ def test_masks_that_want_a_gradient_are_refused() -> None:
     assert "a gradient is wanted" in str(Triton().refuses(cell, replace(given, noise=masks)))
 
 
-def test_what_is_left_to_the_reference_is_said() -> None:
-    given = Problem("small", 2, 2, 0, 4).operands(find("lstm"))
-    for options in ({"norm": "ba2016", "block": 2}, {"norm": "ba2016", "full_gate_recurrence": True}):
-        refused = Triton().refuses(find("lstm").with_options(**options), given)
-        assert refused is not None
-        assert "left to the reference" in refused
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize(
+    ("name", "norm"),
+    [
+        ("full_gate_recurrence", "torch_sample"),
+        ("peephole in blocks", "torch_sample"),
+        ("full gate recurrence in blocks", "ba2016"),
+    ],
+)
+def test_layer_norm_beside_blocks_and_gates_that_recur(name: str, norm: str, tier: int) -> None:
+    """Rows that a block of cells shares count once; what gates send on is added behind the norm."""
+    cell = CELLS[name].with_options(norm=norm)
+    assert compare(Triton(tier), name, EVERYTHING, cell=cell, dtype=torch.float64).holds
 
 
 def test_lengths_need_not_be_dense() -> None:

@@ -31,9 +31,11 @@ from carousel.ops.triton.kernels.memory import (
 )
 from carousel.ops.triton.kernels.norm import (
     gain_of,
+    leads,
     normalized,
     over_gates,
     product_of,
+    recurrent_rows,
     recurs_into,
     standardized,
     standardized_back,
@@ -50,7 +52,6 @@ from carousel.ops.triton.kernels.row import (
     LEARNED,
     PREVIOUS,
     TORCH_SAMPLE,
-    first,
 )
 from carousel.ops.triton.kernels.squash import slope, squashed
 
@@ -152,9 +153,10 @@ def gained(gate, pre, standard, flow, at, call):
     """A gate's gradient times the gain; gain's and bias's are added to their sums."""
     if recurs_into(gate, call.row):
         if flow.norm_recurrent is not None:
-            where = index(at, 2 * call.size.recurrent) + first(gate.recurrent, call.size)
-            add_to(flow.norm_recurrent, where, pre * standard, inside(at))
-            add_to(flow.norm_recurrent, where + call.size.recurrent, pre, inside(at))
+            where = at.b[:, None] * (2 * call.size.recurrent) + recurrent_rows(gate, at.k, call)[None, :]
+            here = inside(at) & leads(gate, at.k, call)[None, :]
+            add_to(flow.norm_recurrent, where, pre * standard, here)
+            add_to(flow.norm_recurrent, where + call.size.recurrent, pre, here)
         gain, _ = gain_of(gate, at.k, call)
         return pre * gain[None, :].to(pre.dtype)
     else:
@@ -166,21 +168,30 @@ def given_product(gate, value, flow, at, call):
     """The gradient of R h for a gate; written down."""
     value = tl.where(inside(at), value, 0.0)
     if recurs_into(gate, call.row):
-        there = moved(at, at.t, at.k + first(gate.recurrent, call.size), at.here)
-        tl.store(flow.products + in_time(there, call.size.recurrent, call), value, at.here)
+        there = moved(at, at.t, recurrent_rows(gate, at.k, call), at.here & leads(gate, at.k, call)[None, :])
+        tl.store(flow.products + in_time(there, call.size.recurrent, call), value, there.here)
     return value
 
 
 @triton.jit
+def of_products(i, f, z, o, flow, at, call):
+    """The gradients of R h, from those of the gates' pre-activations: the same but for layer norm."""
+    if call.row.norm:
+        return norm_gates_back(i, f, z, o, flow, at, call)
+    else:
+        return i, f, z, o
+
+
+@triton.jit
 def norm_gates_back(i, f, z, o, flow, at, call):
-    """The gradients of R h, from those of the gates' pre-activations."""
+    """The gradients of R h before layer norm, from those of the gates' pre-activations."""
     x_i, x_f = product_of(call.row.input, at, call), product_of(call.row.forget, at, call)
     x_z, x_o = product_of(call.row.candidate, at, call), product_of(call.row.output, at, call)
     x_i, x_f, x_z, x_o, factor = standardized_gates(x_i, x_f, x_z, x_o, at, call)
     i, f = gained(call.row.input, i, x_i, flow, at, call), gained(call.row.forget, f, x_f, flow, at, call)
     z, o = gained(call.row.candidate, z, x_z, flow, at, call), gained(call.row.output, o, x_o, flow, at, call)
-    mean = over_gates(i, f, z, o, call)[:, None]
-    along, factor = over_gates(i * x_i, f * x_f, z * x_z, o * x_o, call)[:, None], factor[:, None]
+    mean = over_gates(i, f, z, o, at, call)[:, None]
+    along, factor = over_gates(i * x_i, f * x_f, z * x_z, o * x_o, at, call)[:, None], factor[:, None]
     i = given_product(call.row.input, factor * (i - mean - x_i * along), flow, at, call)
     f = given_product(call.row.forget, factor * (f - mean - x_f * along), flow, at, call)
     z = given_product(call.row.candidate, factor * (z - mean - x_z * along), flow, at, call)
@@ -213,7 +224,7 @@ def seen(total, gate, pre, old, flow, at, call):
 
 @triton.jit
 def undone(made, d_h, d_state, sent, flow, at, call):
-    """The gradients of what recurred into the gates i f z o, and of the cell state before the step.
+    """The gradients of the pre-activations of the gates i f z o, and of the cell state before the step.
 
     Given are those of o h(c), of the cell state after it and of the gates i f o that were sent on.
     """
@@ -232,8 +243,6 @@ def undone(made, d_h, d_state, sent, flow, at, call):
     d_old = seen(d_old, call.row.input, pre_i, made.old, flow, at, call)
     d_old = seen(d_old, call.row.forget, pre_f, made.old, flow, at, call)
     d_old = seen(d_old, call.row.candidate, pre_z, made.old, flow, at, call)
-    if call.row.norm:
-        pre_i, pre_f, pre_z, pre_o = norm_gates_back(pre_i, pre_f, pre_z, pre_o, flow, at, call)
     where = index(at, call.size.hidden)
     d_old = put_aside(tl.where(inside(at), d_old, 0.0), flow.fresh.cell, where, at, call)
     return pre_i, pre_f, pre_z, pre_o, passed + d_old
@@ -275,7 +284,8 @@ def retreat(t, later, call, flow, raw, LAST: tl.constexpr):
     leave(call.row.forget, sent_f, flow, at, call)
     leave(call.row.output, sent_o, flow, at, call)
     d_state = of_state(CELL, moved(at, later, at.k, at.here), flow, LAST, call)
-    _, _, _, _, d_old = undone(made, d_h, d_state, (sent_i, sent_f, sent_o), flow, at, call)
+    i, f, z, o, d_old = undone(made, d_h, d_state, (sent_i, sent_f, sent_o), flow, at, call)
+    of_products(i, f, z, o, flow, at, call)
     tl.store(flow.carried.cell + index(at, call.size.hidden), d_old, at.here)
 
 

@@ -69,16 +69,16 @@ def recurring(before, at, call):
     if call.row.norm:
         i, f = product_of(call.row.input, at, call), product_of(call.row.forget, at, call)
         z, o = product_of(call.row.candidate, at, call), product_of(call.row.output, at, call)
-        return normalized_gates(i, f, z, o, at, call)
+        totals = normalized_gates(i, f, z, o, at, call)
     else:
         totals = nothing(call), nothing(call), nothing(call), nothing(call)
         if call.row.reads_hidden:
             totals = add_products(totals, HIDDEN, before, at, call)
         if call.row.reads_cell:
             totals = add_products(totals, CELL, before, at, call)
-        if call.row.full:
-            totals = add_products(totals, GATES, before, at, call)
-        return totals
+    if call.row.full:
+        totals = add_products(totals, GATES, before, at, call)
+    return totals
 
 
 @triton.jit

@@ -4,7 +4,7 @@ import triton
 import triton.language as tl
 
 from carousel.ops.triton.kernels.memory import nothing
-from carousel.ops.triton.kernels.norm import recurs_into
+from carousel.ops.triton.kernels.norm import leads, recurs_into
 from carousel.ops.triton.kernels.products import matrix_of, multiply, place_in, receives, width_of
 from carousel.ops.triton.kernels.row import CELL, GATES, HIDDEN, LEARNED, first, unit
 
@@ -13,15 +13,6 @@ from carousel.ops.triton.kernels.row import CELL, GATES, HIDDEN, LEARNED, first,
 def weights_at(source: tl.constexpr, rows, columns, there, call):
     """Rows and columns of the matrix that multiplies a source."""
     return tl.load(matrix_of(source, call) + rows * width_of(source, call) + columns, there, 0.0)
-
-
-@triton.jit
-def leads(gate, k, call):
-    """The cells whose numbers count for their block: the first of each, if the gate is shared."""
-    if gate.shares:
-        return (k < call.size.hidden) & (k % call.row.block == 0)
-    else:
-        return k < call.size.hidden
 
 
 @triton.jit

@@ -5,7 +5,7 @@ import triton.language as tl
 
 from carousel.ops.triton.kernels.memory import in_time, moved, nothing
 from carousel.ops.triton.kernels.products import receives
-from carousel.ops.triton.kernels.row import CELL, HIDDEN, first
+from carousel.ops.triton.kernels.row import CELL, HIDDEN, first, unit
 
 EPSILON = tl.constexpr(1e-5)
 
@@ -45,10 +45,25 @@ def recurs_into(gate, row):
 
 
 @triton.jit
+def leads(gate, k, call):
+    """The cells whose numbers count for their block: the first of each, if the gate is shared."""
+    if gate.shares:
+        return (k < call.size.hidden) & (k % call.row.block == 0)
+    else:
+        return k < call.size.hidden
+
+
+@triton.jit
+def recurrent_rows(gate, k, call):
+    """The rows of R for the gate that cells k have."""
+    return unit(gate, k, call.row) + first(gate.recurrent, call.size)
+
+
+@triton.jit
 def product_at(gate, at, call):
     """Where R h of a gate lies: only the step at hand is there when nothing is kept for the way back."""
     t = at.t if call.saved.activations is not None else tl.zeros_like(at.t)
-    there = moved(at, t, at.k + first(gate.recurrent, call.size), at.here)
+    there = moved(at, t, recurrent_rows(gate, at.k, call), at.here)
     return call.saved.products + in_time(there, call.size.recurrent, call)
 
 
@@ -78,25 +93,33 @@ def less(value, mean, gate, at, call):
 
 
 @triton.jit
-def over_gates(i, f, z, o, call):
+def over_rows(value, gate, at, call):
+    """The sum over a gate's rows, each counted once for a block of cells."""
+    return tl.sum(tl.where(leads(gate, at.k, call)[None, :], value, 0.0), 1)
+
+
+@triton.jit
+def over_gates(i, f, z, o, at, call):
     """The mean over all rows that recur."""
-    return (tl.sum(i, 1) + tl.sum(f, 1) + tl.sum(z, 1) + tl.sum(o, 1)) / call.size.recurrent
+    total = over_rows(i, call.row.input, at, call) + over_rows(f, call.row.forget, at, call)
+    total += over_rows(z, call.row.candidate, at, call) + over_rows(o, call.row.output, at, call)
+    return total / call.size.recurrent
 
 
 @triton.jit
 def standardized_gates(i, f, z, o, at, call):
     """R h of the gates i f z o, mean zero and variance one over all their rows, and the factor that made it so."""
-    mean = over_gates(i, f, z, o, call)
+    mean = over_gates(i, f, z, o, at, call)
     i, f = less(i, mean, call.row.input, at, call), less(f, mean, call.row.forget, at, call)
     z, o = less(z, mean, call.row.candidate, at, call), less(o, mean, call.row.output, at, call)
-    factor = 1.0 / tl.sqrt(over_gates(i * i, f * f, z * z, o * o, call) + EPSILON)
+    factor = 1.0 / tl.sqrt(over_gates(i * i, f * f, z * z, o * o, at, call) + EPSILON)
     return i * factor[:, None], f * factor[:, None], z * factor[:, None], o * factor[:, None], factor
 
 
 @triton.jit
 def gain_of(gate, k, call):
     """Gain and bias of a gate's rows."""
-    where = call.given.norm_recurrent + k + first(gate.recurrent, call.size)
+    where = call.given.norm_recurrent + recurrent_rows(gate, k, call)
     there = k < call.size.hidden
     return tl.load(where, there, 0.0), tl.load(where + call.size.recurrent, there, 0.0)
 

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from carousel.ops.triton.kernels.backward import again, show, undone
+from carousel.ops.triton.kernels.backward import again, of_products, show, undone
 from carousel.ops.triton.kernels.flow import arrived, of_read, owner, put_aside, sent_at
 from carousel.ops.triton.kernels.forward import computed, settled
 from carousel.ops.triton.kernels.held import (
@@ -177,10 +177,11 @@ def backwards_through(call, flow, raw):
             given = tl.where(inside(at), multiply(nothing(call), given, P, call), 0.0)
             show(made, raw, at, call)
         i, f, z, o, d_c = undone(made, given, d_c, (d_i, d_f, d_o), flow, at, call)
+        given = of_products(i, f, z, o, flow, at, call)
         if call.row.reads_hidden:
-            d_h += of_product(HIDDEN, (i, f, z, o), held, flow, out, call)
+            d_h += of_product(HIDDEN, given, held, flow, out, call)
         if call.row.reads_cell:
-            d_c += of_product(CELL, (i, f, z, o), held, flow, at, call)
+            d_c += of_product(CELL, given, held, flow, at, call)
         if call.row.full:
             d_i = left(call.row.input, d_i, (i, f, o), held_i, flow, at, call)
             d_f = left(call.row.forget, d_f, (i, f, o), held_f, flow, at, call)
