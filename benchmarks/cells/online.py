@@ -23,7 +23,7 @@ CASES = ((4, 2, 8), (4, 1, 8), (8, 1, 8), (8, 1, 1))
 """Cells of a net, how many of them share their gates, and how many nets learn side by side."""
 EARLY = ("lstm1997", 4, 2, 8)
 """The net of temporal order (Hochreiter & Schmidhuber 1997): eight hidden units, four cells and their four gates."""
-STEPS, TOLERANCE, SYMBOLS = 200, 1e-9, len(continual_reber.SYMBOLS)
+STEPS, TOLERANCE, SYMBOLS = 1000, 1e-9, len(continual_reber.SYMBOLS)
 Runner = Callable[[OnlineNet, OnlineRule, Tensor], OnlineRunner]
 
 
@@ -36,7 +36,8 @@ def online(effort: Effort, given: Sequence[tuple[int, int, int]] = CASES, steps:
         "Learning after every step",
         f"A stream of {steps} symbols of embedded Reber strings, read by nets of seven inputs and outputs: at each "
         "step forwards, the rule of 1997 and an update of all weights, float64. Nets side by side are independent; "
-        "cells in blocks of two share their gates. "
+        "cells in blocks of two share their gates, and two such blocks are the net of temporal order (Hochreiter & "
+        "Schmidhuber 1997), eight hidden units with its gates, for which the target is. "
         "The reference does the same by torch's operations, all nets at once.",
         [_row(*each, steps, effort) for each in wanted],
         notes=[] if extension.module else ["Without compiled kernels there is nothing to measure."],
