@@ -287,7 +287,7 @@ protected:
         const NetNumbers from = source;
         if (is_open(kForget))
             for (int n = 0; n < actives; ++n) of.add(active[n], by * from[active[n]]);
-        blame(weights, alone(g), [=, this, open = is_open(kForget), count = sources](auto take) {
+        blame(weights, alone(g), [=, open = is_open(kForget), count = sources](auto take) {
             for (int k = 0; k < count; ++k) {
                 const Net moved = open ? of[k] : keeps * of[k] + by * from[k];
                 if (!open) of.set(k, moved);
