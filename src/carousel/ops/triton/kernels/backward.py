@@ -168,7 +168,7 @@ def given_product(gate, value, flow, at, call):
     """The gradient of R h for a gate; written down."""
     value = tl.where(inside(at), value, 0.0)
     if recurs_into(gate, call.row):
-        there = moved(at, at.t, recurrent_rows(gate, at.k, call), at.here & leads(gate, at.k, call)[None, :])
+        there = moved(at, at.t, recurrent_rows(gate, at.k, call), owner(gate, at, call))
         tl.store(flow.products + in_time(there, call.size.recurrent, call), value, there.here)
     return value
 

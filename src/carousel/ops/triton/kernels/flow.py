@@ -7,6 +7,7 @@ import triton.language as tl
 
 from carousel.ops.triton.kernels.forward import share_of
 from carousel.ops.triton.kernels.memory import States, begins, in_time, index, inside, mask_of, moved, nothing
+from carousel.ops.triton.kernels.norm import leads
 from carousel.ops.triton.kernels.products import back, multiply, part_of, width_of
 from carousel.ops.triton.kernels.row import CELL, GATES, HIDDEN, LEARNED, first, unit
 
@@ -95,10 +96,7 @@ def of_state(source: tl.constexpr, later, flow, LAST: tl.constexpr, call):
 @triton.jit
 def owner(gate, at, call):
     """The units of the tile that write for their blocks."""
-    if gate.shares:
-        return at.here & (at.k % call.row.block == 0)[None, :]
-    else:
-        return at.here
+    return at.here & leads(gate, at.k, call)[None, :]
 
 
 @triton.jit
