@@ -113,6 +113,25 @@ class Online:
             self.learner.add_cells(block)
 
 
+class SymbolLSTM(nn.Module):
+    """A layer as it was begun, over symbols: what each of them adds to cells and gates is looked up.
+
+    Of a thousand symbols each step has one; as numbers they would be a thousand products.
+    """
+
+    def __init__(self, begun: LSTM) -> None:
+        super().__init__()
+        self.added = nn.Embedding.from_pretrained(begun.weight_ih_l0.detach().T, freeze=False)
+        rows = self.added.embedding_dim
+        self.lstm = LSTM(rows, begun.hidden_size, cell=begun.cell)
+        self.lstm.load_state_dict(begun.state_dict() | {"weight_ih_l0": torch.eye(rows)})
+        self.lstm.weight_ih_l0.requires_grad_(False)
+
+    def forward(self, symbols: Tensor) -> Any:
+        """As LSTM; symbols (time, strings)."""
+        return self.lstm(self.added(symbols))
+
+
 class Backwards:
     """One net of the same cells and readout that learns by backpropagation through time and Adam, in batches.
 
@@ -125,10 +144,13 @@ class Backwards:
         net = net_of(given)
         self.nets, self.net, self._batch = 1, net, given["batch"]
         self._squared = given.get("answers") == "numbers"
-        self._lstm = LSTM(net.inputs, net.hidden, cell=net.cell)
+        lstm = LSTM(net.inputs, net.hidden, cell=net.cell)
         self._readout = nn.Linear(net.hidden + net.inputs * net.shortcut, net.outputs)
+        self._symbols = draw_of(given, training=False)(1, torch.Generator()).symbolic
+        self._lstm = SymbolLSTM(lstm) if self._symbols else lstm
         self._model = nn.ModuleList([self._lstm, self._readout])
-        self._adam = torch.optim.Adam(self._model.parameters(), lr=given["learning_rate"])
+        learned = [weights for weights in self._model.parameters() if weights.requires_grad]
+        self._adam = torch.optim.Adam(learned, lr=given["learning_rate"])
         self._kept: dict[str, Tensor] = {}
 
     def learn(self, strings: Strings) -> Tensor:
@@ -156,9 +178,11 @@ class Backwards:
 
     def _answers(self, strings: Strings) -> Tensor:
         """Outputs before they are squashed (time, strings, outputs)."""
-        x = strings.rows(strings.numbers(self.net.inputs)).float()
-        hidden = self._lstm(x)[0]
-        return self._readout(torch.cat([hidden, x], dim=2) if self.net.shortcut else hidden)
+        inputs = strings.rows(strings.inputs)
+        hidden = self._lstm(inputs if self._symbols else inputs.float())[0]
+        if self.net.shortcut:
+            hidden = torch.cat([hidden, strings.rows(strings.numbers(self.net.inputs)).float()], dim=2)
+        return self._readout(hidden)
 
     def _in_a_row(self, answers: Tensor, strings: Strings) -> Tensor:
         """Outputs (time, 1, outputs) of strings one after another."""

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from carousel.data.synthetic import Strings, embedded_reber
+from carousel.nn import LSTM
 from papers.experiment import ROOT
 from papers.hochreiter1997 import protocol, run
-from papers.hochreiter1997.nets import Backwards, Online, draw_of, guessed, net_of
+from papers.hochreiter1997.nets import Backwards, Online, SymbolLSTM, draw_of, guessed, net_of
 from papers.hochreiter1997.protocol import Lately, thinned, two_sets, until_ranked, until_right, until_tested
 
 FOLDER = ROOT / "hochreiter1997"
@@ -137,6 +139,21 @@ def test_adam_learns_the_same_strings() -> None:
     student.learn(strings)
     student.recall()
     assert torch.equal(student.predict(strings), kept)
+
+
+def test_symbols_are_looked_up_as_they_would_be_multiplied() -> None:
+    torch.manual_seed(0)
+    begun = LSTM(5, 3, cell=net_of(GIVEN["lag50"]).cell)
+    looked_up, symbols = SymbolLSTM(begun), torch.randint(5, (7, 4))
+    (outputs, (hidden, memory)), (own, state) = looked_up(symbols), begun(F.one_hot(symbols, 5).float())
+    for one, other in ((outputs, own), (hidden, state[0]), (memory, state[1])):
+        torch.testing.assert_close(one, other)
+    outputs.square().sum().backward()
+    own.square().sum().backward()
+    assert begun.weight_ih_l0.grad is not None and looked_up.added.weight.grad is not None
+    torch.testing.assert_close(looked_up.added.weight.grad, begun.weight_ih_l0.grad.T)
+    torch.testing.assert_close(looked_up.lstm.weight_hh_l0.grad, begun.weight_hh_l0.grad)
+    assert looked_up.lstm.weight_ih_l0.grad is None
 
 
 def test_what_stands_in_the_table_of_adam_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,10 +64,14 @@ class Strings:
         found = seen.new_full((self.count, by_step.shape[1]), -torch.inf)
         return found.scatter_reduce(0, self.string_of.unsqueeze(1).expand_as(seen), seen, "amax")
 
+    @property
+    def symbolic(self) -> bool:
+        """Whether the inputs are symbols."""
+        return self.inputs.dtype == torch.int64
+
     def numbers(self, width: int) -> Tensor:
         """The inputs as numbers (time, 1, width): a symbol is the place of the one that is 1."""
-        hot = self.inputs.dtype == torch.int64
-        return F.one_hot(self.inputs, width).to(torch.float64) if hot else self.inputs
+        return F.one_hot(self.inputs, width).to(torch.float64) if self.symbolic else self.inputs
 
     def rows(self, by_step: Tensor) -> Tensor:
         """What there is for each step (time, 1, ...) as (longest, strings, ...), zeros behind a string's end."""
