@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 import signal
 import sys
 from pathlib import Path
@@ -172,6 +173,7 @@ def test_a_world_in_processes_says_what_is_wrong() -> None:
     with pytest.raises(RuntimeError, match="out of order"):
         world.begin(np.arange(2), [1, 2])
     assert type(copy.deepcopy(world)) is MadeWorld
+    assert type(pickle.loads(pickle.dumps(split(MadeWorld(Corridor, 9), 1)))) is MadeWorld
     lost = split(MadeWorld(Placed, 9), 1)
     lost.begin(np.arange(2), [1, 2])
     lost.close()
@@ -360,6 +362,32 @@ def test_in_evolution_all_generations_see_alike(tmp_path: Path) -> None:
     )
     assert whole.network_.counted == 4 * 12
     assert torch.equal(whole.network_.actor.line.weight, pieces.network_.actor.line.weight)
+
+
+class Reversed(gymnasium.RewardWrapper[Any, Any]):
+    """Pays the opposite."""
+
+    def reward(self, reward: Any) -> Any:
+        return -reward
+
+
+def test_a_run_does_not_go_on_in_another_world(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    reports = controller(max_epochs=4).fit_reports(Cart, checkpoint=run)
+    next(reports)
+    reports.close()
+    with pytest.raises(CheckpointError, match="is the checkpoint of another run: .*Reversed"):
+        list(controller(max_epochs=4).fit_reports(lambda: Reversed(Cart()), checkpoint=run))
+    assert len(list(controller(max_epochs=4, workers=2).fit_reports(Cart, checkpoint=run))) > 0
+
+
+def test_environments_in_processes_serve_populations_in_processes() -> None:
+    options: dict[str, Any] = {"method": "evolution", "max_epochs": 1, "updates_per_epoch": 1}
+    found = [
+        controller(**options, workers=many, method_options={"population": 4, "chunk": 2, "workers": many}).fit(Cart)
+        for many in (1, 2)
+    ]
+    assert torch.equal(*(each.network_.actor.line.weight for each in found))
 
 
 def test_a_world_can_be_sent_elsewhere() -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -266,8 +267,13 @@ def test_the_checkpoint_of_another_run_is_refused_with_what_differs(written: Pat
 
 
 def test_the_checkpoint_of_other_data_is_refused(written: Path) -> None:
-    with pytest.raises(CheckpointError, match="training data first batch is"):
+    with pytest.raises(CheckpointError, match="training data first epoch is"):
         list(fit(summer(0.2), batches(seed=5), BPTT(), Plan(4, checkpoint=written), validation=VALIDATION))
+    target = np.array(batches().target)
+    target[batches().order(0)[-1]] += 1
+    changed = replace(batches(), target=target)
+    with pytest.raises(CheckpointError, match="training data first epoch is"):
+        list(fit(summer(0.2), changed, BPTT(), Plan(4, checkpoint=written), validation=VALIDATION))
     with pytest.raises(CheckpointError, match="validation data is null"):
         list(fit(summer(0.2), batches(), BPTT(), Plan(4, checkpoint=written)))
     with pytest.raises(CheckpointError, match="method name is .*scripted.*there .*bptt"):

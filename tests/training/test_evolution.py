@@ -12,9 +12,9 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from carousel.data import Batch
 from carousel.tasks import SequenceClassifier
-from carousel.training import CheckpointError, DivergenceError, Evolution, Plan, fit
+from carousel.training import CheckpointError, DivergenceError, Evolution, Plan, fit, method_named
 from carousel.training.evolution import batched_losses
-from carousel.training.searches import SEARCHES, SNES
+from carousel.training.searches import ESP, SEARCHES, SNES
 from tests.training.problem import OurSummer, Summer, batches, summer, timeless, train, weights
 
 SEARCHED = list(SEARCHES)
@@ -23,6 +23,11 @@ SEARCHED = list(SEARCHES)
 def ours() -> OurSummer:
     torch.manual_seed(1)
     return OurSummer()
+
+
+def size_of(model: nn.Module) -> int:
+    """How many weights it has."""
+    return sum(own.numel() for own in model.parameters())
 
 
 def needed(search: str) -> None:
@@ -234,14 +239,50 @@ def test_divergence_leaves_the_model_as_it_was() -> None:
         ({"search": "pgpe", "population": 5}, ValueError, "an even number"),
         ({"search_options": {"speed": 1}}, TypeError, "no option 'speed'"),
         ({"chunk": 0}, ValueError, "chunk is 0"),
-        ({"chunk": "a"}, ValueError, "chunk is 'a'; it is how many networks run at once"),
-        ({"population": "a"}, ValueError, "population is 'a'; it is a whole number of at least 2"),
-        ({"sigma": "a"}, ValueError, "sigma is 'a'; it is a finite number above 0"),
+        ({"chunk": "a"}, TypeError, "chunk is 'a'; it is a whole number or None"),
+        ({"population": "a"}, TypeError, "population is 'a'; it is a whole number"),
+        ({"sigma": "a"}, TypeError, "sigma is 'a'; it is a number"),
+        ({"seed": "a"}, TypeError, "seed is 'a'; it is a whole number"),
+        ({"bounds": 1}, ValueError, "bounds are 1; they are two numbers"),
+        ({"search_options": 5}, TypeError, "search_options is 5; it is a table"),
     ],
 )
 def test_errors(options: dict[str, Any], error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
-        Evolution(**options)
+        method_named("evolution", **options)
+
+
+class Lost(Foreign):
+    """Holds weights best that are no numbers."""
+
+    @property
+    def mean(self) -> np.ndarray[Any, Any]:
+        return np.full(len(self.points[0]), np.nan)
+
+
+def test_a_search_that_is_lost_leaves_the_model_as_it_was() -> None:
+    model = summer()
+    before = weights(model)
+    with pytest.raises(DivergenceError, match="the search holds weights best that are not finite"):
+        train(model, Plan(epochs=1), Evolution(search=Lost([np.zeros(size_of(model))] * 2)))
+    assert weights(model) == before
+
+
+def test_a_search_without_state_says_before_any_work_that_it_can_have_no_checkpoints(tmp_path: Path) -> None:
+    search = Foreign([np.zeros(size_of(summer()))])
+    with pytest.raises(TypeError, match=r"Foreign has no state\(\) and restore\(\): it can have no checkpoints"):
+        fit(summer(), batches(), Evolution(search=search), Plan(epochs=1, checkpoint=tmp_path / "run"))
+
+
+def test_sub_populations_are_those_that_are_named() -> None:
+    model = summer()
+    halves = [list(range(first, size_of(model), 2)) for first in (0, 1)]
+    method = Evolution(search="esp", population=6, search_options={"groups": halves})
+    method.prepare(model, 1, 1)
+    assert isinstance(method._search, ESP)
+    assert method._search.groups == halves
+    with pytest.raises(ValueError, match="groups name 1 parameters"):
+        Evolution(search="esp", search_options={"groups": [[0]]}).prepare(model, 1, 1)
 
 
 def test_an_estimator_takes_it_by_name() -> None:

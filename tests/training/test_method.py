@@ -1,5 +1,7 @@
 """Methods by name, and the weight of a batch."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +31,23 @@ def test_an_unknown_name_or_option_is_named_with_the_known_ones() -> None:
         method_named("sgd")
     with pytest.raises(TypeError, match=r"method 'bptt' has no option 'rate'; it has learning_rate, optimizer, "):
         method_named("bptt", rate=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("bptt", {"accumulate": "a"}, "accumulate is 'a'; it is a whole number"),
+        ("bptt", {"clip_norm": "a"}, "clip_norm is 'a'; it is a number or None"),
+        ("bptt", {"optimizer_options": 3}, "optimizer_options is 3; it is a table or None"),
+        ("bptt", {"optimizer_options": {"speed": 1}}, "'adam' does not take them .*speed"),
+        ("dekf", {"measurement_noise": "x"}, "measurement_noise is 'x'; it is a number"),
+        ("evolino", {"ridge": "a"}, "ridge is 'a'; it is a number"),
+        ("ppo", {"passes": True}, "passes is True; it is a whole number"),
+    ],
+)
+def test_an_option_of_another_kind_is_told(name: str, options: dict[str, Any], told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        method_named(name, **options)
 
 
 def test_a_method_has_a_name() -> None:

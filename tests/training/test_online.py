@@ -155,6 +155,16 @@ def test_what_is_not_right_is_said() -> None:
         learner.learn(symbols, targets[1:], observed=torch.ones(20, 1, dtype=torch.bool))
     with pytest.raises(ValueError, match=r"flags of shape \(19, 1\); they are \(20, 2 or 1\)"):
         learner.learn(symbols, targets, begins=torch.ones(19, 1, dtype=torch.bool))
+    with pytest.raises(TypeError, match=r"flags are torch.int64; they are tensors of booleans"):
+        learner.learn(symbols, targets, observed=torch.full((20, 1), 2))
+    with pytest.raises(TypeError, match=r"inputs are a ndarray; give a tensor, such as torch.as_tensor\(inputs\)"):
+        learner.learn(symbols.numpy(), targets)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="filter is 5; it is an OnlineFilter"):
+        OnlineLearner(net=NET, filter=5)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="cell is 'lstm'; it is a row of the table"):
+        OnlineNet("lstm", 3, 4, 3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="this state is of 2 nets; this learner has 3"):
+        OnlineLearner(net=NET, nets=3).restore(learner.state())
     for symbol in (-2, 3, 7):
         sentence = f"there is a symbol {symbol}; a net with 3 inputs has symbols from 0 to 2, and -1 stands for none"
         with pytest.raises(ValueError, match=sentence):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from carousel.tasks.control.batches import Turns
-from carousel.training import PPO, REINFORCE, Plan, fit, method_named
+from carousel.training import PPO, REINFORCE, DivergenceError, Plan, fit, method_named
 from tests.training.corridor import Cart, Corridor, Wage, batch, network
 from tests.training.problem import summer
 
@@ -123,13 +123,25 @@ def test_options_outside_their_range_are_named() -> None:
         method_named("reinforce", entropy=-1)
     for name in ("clip", "stop_kl", "entropy", "value_weight", "discount", "trace", "passes"):
         for value in ("a", float("nan")):
-            with pytest.raises(ValueError, match=f"{name} is {value!r}; it is a .*number"):
+            with pytest.raises((TypeError, ValueError), match=f"{name} is {value!r}; it is a .*number"):
                 method_named("ppo", **{name: value})
+    with pytest.raises(ValueError, match="precision is 'bfloat16'; policies act and learn in float32"):
+        method_named("reinforce", precision="bfloat16")
     assert PPO(stop_kl=None).stop_kl is None
     with pytest.raises(ValueError, match="12 steps between updates are no whole number of pieces of 5"):
         method = PPO(piece=5)
         method.prepare(network(), 1, 1)
         method.update(network(), batch())
+
+
+def test_an_update_that_diverges_leaves_the_weights_as_they_were() -> None:
+    acting = network()
+    method = PPO(learning_rate=1e20)
+    method.prepare(acting, 1, 1)
+    before = [weights.clone() for weights in acting.parameters()]
+    with pytest.raises(DivergenceError):
+        method.update(acting, batch())
+    assert all(torch.equal(own, old) for own, old in zip(acting.parameters(), before, strict=True))
 
 
 def test_a_model_that_does_not_act_is_refused() -> None:

@@ -39,6 +39,8 @@ class OnlineNet:
     fixed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.cell, Cell):
+            raise TypeError(f"cell is {self.cell!r:.80}; it is a row of the table, such as cells.find('lstm')")
         if refusal := refuses(self.cell):
             raise ValueError(refusal)
         for name, least in (("inputs", 0), ("hidden", 1), ("outputs", 0)):

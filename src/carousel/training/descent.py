@@ -57,6 +57,11 @@ class Descent:
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(choices)}")
         check_schedule(self.schedule, self.schedule_options or {})
+        try:
+            self._optimizer_of([nn.Parameter(torch.zeros(1))])
+        except (TypeError, ValueError) as error:
+            told = f"optimizer_options are {self.optimizer_options}; {self.optimizer!r} does not take them ({error})"
+            raise type(error)(told) from None
 
     def measures(self) -> dict[str, float]:
         """The learning rate, and the norm of the last gradient before it was clipped."""
@@ -94,12 +99,16 @@ class Descent:
     def _begin(self, model: Model, steps: int) -> None:
         """A new optimizer for the model, with a schedule over so many steps."""
         self._parameters = trainable(model)
-        options = {"lr": self.learning_rate, "weight_decay": self.weight_decay, **(self.optimizer_options or {})}
-        self._optimizer = OPTIMIZERS[self.optimizer](self._parameters, **options)
+        self._optimizer = self._optimizer_of(self._parameters)
         self._scheduler = scheduler(
             self._optimizer, self.schedule, self.schedule_options or {}, steps=steps, warmup=self.warmup
         )
         self._forget_gradient()
+
+    def _optimizer_of(self, parameters: list[nn.Parameter]) -> Optimizer:
+        """The optimizer of these parameters."""
+        options = {"lr": self.learning_rate, "weight_decay": self.weight_decay, **(self.optimizer_options or {})}
+        return OPTIMIZERS[self.optimizer](parameters, **options)
 
     def _precision(self, batch: Batch) -> AbstractContextManager[Any]:
         """Where the model runs in the precision that was asked for; losses are for outside, by `as_float`."""

@@ -73,14 +73,14 @@ class Evolution(Method, name="evolution"):
             raise ValueError(
                 f"chunk is {self.chunk!r}; it is how many networks run at once, 1 or more, or None for all"
             )
-        self._from(torch.zeros(2), 0)
+        self._from(torch.zeros(2), 0, {name: own for name, own in self._own.items() if name != "groups"})
         self._workers = None if self._alone else workers_of(self.workers)
 
     def prepare(self, model: Model, batches: int, epochs: int) -> None:
         self._parameters = trainable(model)
         self._groups = [group.tolist() for group in weight_groups(model, "cell")] if self.search == "esp" else None
         seed = int(torch.randint(SEEDS, ())) if self.seed is None else self.seed
-        self._search = self._from(parameters_to_vector(self._parameters), seed)
+        self._search = self._from(parameters_to_vector(self._parameters), seed, self._own)
         self._batched = isinstance(model, nn.Module)
 
     def update(self, model: Model, batch: Batch) -> float:
@@ -93,7 +93,10 @@ class Evolution(Method, name="evolution"):
             raise DivergenceError(f"{told}; lower sigma (now {self.sigma:g}) or set bounds on the weights")
         self._lowest = scores[scores.isfinite()].min().item()
         _tell(self._search, asked, scores)
-        self._take(self._kept(tried, scores).to(now))
+        kept = self._kept(tried, scores).to(now)
+        if not kept.isfinite().all():
+            raise DivergenceError("the search holds weights best that are not finite; lower its rates, or set bounds")
+        self._take(kept)
         return before
 
     def measures(self) -> dict[str, float]:
@@ -127,15 +130,20 @@ class Evolution(Method, name="evolution"):
         """How many networks run at once; None for all."""
         return self.chunk if self._alone else self.chunk or -(-self.population // PIECES)
 
-    def _from(self, start: Tensor, seed: int) -> AskTell:
-        """The search, from these weights on."""
+    @property
+    def _own(self) -> dict[str, Any]:
+        """The search's own options."""
+        return self.search_options or {}
+
+    def _from(self, start: Tensor, seed: int, own: dict[str, Any]) -> AskTell:
+        """The search, from these weights on, with its own options."""
         if not isinstance(self.search, str):
             if not isinstance(self.search, AskTell):
                 raise TypeError(f"search is {self.search!r}; give a name, or an object with ask() and tell(scores)")
             return self.search
         usual = {"population": self.population, "sigma": self.sigma, "bounds": self.bounds, "seed": seed}
         usual |= {} if self._groups is None else {"groups": self._groups}
-        return search_named(self.search, start, **{**usual, **(self.search_options or {})})
+        return search_named(self.search, start, **{**usual, **own})
 
     def _resumable(self) -> Search:
         if not (hasattr(self._search, "state") and hasattr(self._search, "restore")):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -43,12 +43,13 @@ def kinds(tensors: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _describe(batches: Batches) -> dict[str, Any]:
-    return {"batches": len(batches), "first batch": _fingerprint(next(iter(batches.epoch(0))))}
+    return {"batches": len(batches), "first epoch": _fingerprint(batches.epoch(0))}
 
 
-def _fingerprint(batch: Batch) -> str:
+def _fingerprint(epoch: Iterator[Batch]) -> str:
     digest = hashlib.sha256()
-    for tensor in (batch.inputs, batch.target, batch.indices):
-        if tensor is not None:
-            digest.update(tensor_bytes(tensor.cpu()))
+    for batch in epoch:
+        for tensor in (batch.inputs, batch.target, batch.indices):
+            if tensor is not None:
+                digest.update(tensor_bytes(tensor.cpu()))
     return digest.hexdigest()[:12]

@@ -2,13 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from carousel.data import Batch
+from carousel.training.options import check_kinds, option_names
 
 METHODS: dict[str, type["Method"]] = {}
 
@@ -107,21 +107,18 @@ class Method(ABC):
         return {name: getattr(self, name) for name in option_names(type(self))}
 
 
-def option_names(method: type[Method]) -> list[str]:
-    """The names of a method's options."""
-    return [field.name for field in fields(method) if field.init]  # pyright: ignore[reportArgumentType]
-
-
 def method_named(name: str, **options: Any) -> Method:
     """The method of that name with these options.
 
-    Raises ValueError for a name that no method has, TypeError for an option that the method does not have.
+    Raises ValueError for a name that no method has, TypeError for an option that the method does not have, or that is
+    of another kind.
     """
     if name not in METHODS:
         raise ValueError(f"no learning method is called {name!r}; there are {', '.join(METHODS)}")
     known = option_names(METHODS[name])
     if unknown := [option for option in options if option not in known]:
         raise TypeError(f"method '{name}' has no option {', '.join(map(repr, unknown))}; it has {', '.join(known)}")
+    check_kinds(METHODS[name], options)
     return METHODS[name](**options)
 
 

@@ -96,6 +96,9 @@ class OnlineLearner:
         for name, choices in (("rule", RULES), ("error", ERRORS)):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(choices)}")
+        for name, kind in (("net", OnlineNet), ("filter", OnlineFilter | None)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name} is {getattr(self, name)!r:.80}; it is an Online{name.capitalize()}")
         if self.nets < 1:
             raise ValueError(f"nets is {self.nets}; it is 1 or more")
         if not (self.spread >= 0 and math.isfinite(self.spread)):
@@ -222,11 +225,15 @@ class OnlineLearner:
     def state(self) -> dict[str, Tensor]:
         """Copies of all that later steps depend on, by name."""
         kept = {name: tensor.clone() for name, tensor in self._runner.tensors().items()}
+        kept["nets"] = torch.tensor(self.nets)
         return kept if self.cells is None else kept | {"cells": torch.tensor(self.cells), "drawn": self._drawn.clone()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go on from `state()` of a learner with the same options on a machine like this."""
         own = self._runner.tensors()
+        state = dict(state)
+        if (nets := int(state.pop("nets", -1))) != self.nets:
+            raise ValueError(f"this state is of {nets} nets; this learner has {self.nets}")
         if self.cells is not None and {"cells", "drawn"} <= state.keys():
             self.cells, self._drawn = int(state["cells"]), state["drawn"].clone()
             self._take_part(self.cells)
@@ -269,6 +276,9 @@ class OnlineLearner:
         flags = torch.zeros(len(inputs), self.nets, dtype=torch.uint8)
         for flag, where in given.items():
             if where is not None:
+                if not (isinstance(where, Tensor) and where.dtype == torch.bool):
+                    kind = where.dtype if isinstance(where, Tensor) else type(where).__name__
+                    raise TypeError(f"flags are {kind}; they are tensors of booleans (torch.bool)")
                 if where.shape not in ((len(inputs), self.nets), (len(inputs), 1)):
                     raise ValueError(f"flags of shape {tuple(where.shape)}; they are ({len(inputs)}, {self.nets} or 1)")
                 flags += flag * where.to(torch.uint8)
@@ -280,7 +290,13 @@ class OnlineLearner:
         return OnlineStream(numbers, targets.to(torch.float64), flags)
 
     def _check(self, inputs: Tensor, targets: Tensor) -> None:
-        """Raise ValueError unless both have the shapes of this net, and symbols are inputs of it."""
+        """Raise ValueError unless both have the shapes of this net, and symbols are inputs of it.
+
+        Raises TypeError for what is no tensor.
+        """
+        for name, given in (("inputs", inputs), ("targets", targets)):
+            if not isinstance(given, Tensor):
+                raise TypeError(f"{name} are a {type(given).__name__}; give a tensor, such as torch.as_tensor({name})")
         axes = 2 if inputs.dtype == torch.int64 else 3
         good = (
             inputs.dim() == axes

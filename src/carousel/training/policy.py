@@ -10,7 +10,7 @@ from torch import Tensor
 from carousel.data import Batch
 from carousel.training.descent import Descent, check_number
 from carousel.training.experience import Experience, Judgement, Player, RewardScale, advantages
-from carousel.training.method import Method, Model
+from carousel.training.method import DivergenceError, Method, Model
 
 PLAYER, REWARDS = "player.", "rewards."
 
@@ -22,7 +22,7 @@ class PolicyGradient(Descent):
     discount: what a reward is worth a step later. entropy: how much it is worth to stay undecided.
     value_weight: of the squared error of the expected rewards, beside the policy's own loss.
     scale_rewards: divide rewards by the deviation of their discounted sums so far.
-    The other options are those of `Descent`; the learning rate changes after updates, not inside them.
+    The other options are those of `Descent`, in float32; the learning rate changes after updates, not inside them.
 
     The loss that is told is minus the mean return of the last hundred episodes.
     """
@@ -42,6 +42,8 @@ class PolicyGradient(Descent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.precision != "float32":
+            raise ValueError(f"precision is {self.precision!r}; policies act and learn in float32")
         _check_share("discount", self.discount)
         for name in ("entropy", "value_weight"):
             check_number(name, getattr(self, name), above=None)
@@ -173,14 +175,25 @@ class PPO(PolicyGradient, Method, name="ppo"):
         if self.piece is not None and steps > self.piece and steps % self.piece:
             raise ValueError(f"{steps} steps between updates are no whole number of pieces of {self.piece}")
         lesson = self._weighed(self._player.go_on(batch, self.piece), self.trace, anew=False)
+        before = [weights.detach().clone() for weights in self._parameters]
+        try:
+            self._learn_all(model, lesson)
+        except DivergenceError:
+            with torch.no_grad():
+                for weights, old in zip(self._parameters, before, strict=True):
+                    weights.copy_(old)
+            raise
+        self._scheduler.step()
+        return self._return()
+
+    def _learn_all(self, model: Model, lesson: Experience) -> None:
+        """Go through what was played as often as that is asked for."""
         for _ in range(self.passes):
             order = torch.randperm(lesson.inputs.shape[1]).to(lesson.inputs.device)
             for lanes in order.chunk(self.minibatches):
                 self._told = self._learn(model, lesson.take(lanes))
             if self.stop_kl is not None and self._told["moved"] > self.stop_kl:
                 break
-        self._scheduler.step()
-        return self._return()
 
     def _policy_loss(self, change: Tensor, gained: Tensor) -> Tensor:
         ratio = change.exp()

@@ -48,7 +48,10 @@ class Run:
         self.waiting: Iterator[Batch] | None = None
         with self.randomness:
             method.prepare(model, len(batches), plan.epochs)
-        self.identity = run_identity(model, batches, method, plan, validation) if plan.checkpoint else {}
+        self.identity = {}
+        if plan.checkpoint is not None:
+            method.state()  # a method that can have no checkpoint says so before any work
+            self.identity = run_identity(model, batches, method, plan, validation)
         if plan.checkpoint is not None and plan.checkpoint.exists():
             self._resume(plan.checkpoint)
         self.began = self.saved = time.perf_counter()

@@ -1,6 +1,7 @@
 """Each search takes the step of its paper, computed here in numpy; solves easy problems; and goes on to the bit."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -254,7 +255,16 @@ def test_what_is_not_finite_counts_as_worst() -> None:
         (lambda: SNES(torch.zeros(0)), ValueError, "start has shape"),
         (lambda: SNES(START, population=1), ValueError, "population is 1"),
         (lambda: SNES(START, sigma=0), ValueError, "sigma is 0"),
-        (lambda: SNES(START, bounds=(1, -1)), ValueError, "the lowest value comes first"),
+        (lambda: SNES(START, bounds=(1, -1)), ValueError, "the lowest value first"),
+        (lambda: search_named("snes", START, bounds=3), ValueError, "bounds are 3; they are two numbers"),
+        (lambda: SNES(START, learning_rate=math.inf), ValueError, "learning_rate is inf; it is a finite number above"),
+        (lambda: SNES(START, deviation_rate=math.nan), ValueError, "deviation_rate is nan"),
+        (lambda: search_named("pgpe", START, learning_rate="fast"), TypeError, "learning_rate is 'fast'; it is a number"),
+        (lambda: OpenAIES(START, learning_rate=0), ValueError, "learning_rate is 0"),
+        (lambda: search_named("openai_es", START, betas=3), ValueError, "betas are 3, two shares below 1"),
+        (lambda: OpenAIES(START, weight_decay=-1), ValueError, "weight_decay is -1, 0 or more"),
+        (lambda: search_named("snes", START, seed="a"), TypeError, "seed is 'a'; it is a whole number"),
+        (lambda: search_named("ga", START, parents="a"), TypeError, "parents is 'a'; it is a whole number or None"),
         (lambda: PGPE(START, population=5), ValueError, "'pgpe' tries pairs"),
         (lambda: GA(START, population=5, parents=5), ValueError, "fewer than the population"),
         (lambda: SNES(START).tell(torch.ones(64)), RuntimeError, r"call ask\(\)"),

@@ -209,8 +209,9 @@ class ControlNetwork(nn.Module):
         return self.world
 
     def extra_repr(self) -> str:
-        """What it reads and does."""
-        return f"senses={self.senses}, actions={self.actions}, normalize={self.normalize}"
+        """What it reads and does, and where."""
+        place = "" if self.world is None else f", world={self.world.title}"
+        return f"senses={self.senses}, actions={self.actions}, normalize={self.normalize}{place}"
 
 
 def _explores(actions: Actions) -> bool:

@@ -70,10 +70,14 @@ class SplitWorld(World):
 
     def __reduce__(self) -> Any:
         """For workers: a world like it that needs no processes."""
-        return self._pattern.__reduce_ex__(4)
+        return _pattern, (self._pattern,)
 
     def apart(self) -> World:
         return SplitWorld(self._pattern, self._team, self._numbers)
+
+    @property
+    def title(self) -> str:
+        return self._pattern.title
 
     @property
     def most(self) -> int | None:
@@ -143,6 +147,11 @@ class SplitWorld(World):
     def _under_way(self, place: int) -> list[tuple[int, Episode]]:
         """The lanes of a process, and their episodes."""
         return [(lane, own) for lane, own in self._episodes.items() if lane % len(self._team) == place]
+
+
+def _pattern(world: MadeWorld) -> MadeWorld:
+    """What a split world becomes elsewhere."""
+    return world
 
 
 def split(world: MadeWorld, workers: int) -> SplitWorld:

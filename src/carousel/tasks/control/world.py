@@ -53,6 +53,11 @@ class World(ABC):
 
     @property
     @abstractmethod
+    def title(self) -> str:
+        """What is played, with all that is wrapped around it."""
+
+    @property
+    @abstractmethod
     def most(self) -> int | None:
         """How many lanes there can be; None for as many as are asked for."""
 
@@ -92,6 +97,10 @@ class MadeWorld(World):
 
     def apart(self) -> World:
         return MadeWorld(self.make, self.longest)
+
+    @property
+    def title(self) -> str:
+        return str(self._environments[0])
 
     def __getstate__(self) -> dict[str, Any]:
         """For workers: how environments are made, and none of those that are under way."""
@@ -150,6 +159,10 @@ class VectorWorld(World):
 
     def apart(self) -> World:
         return self
+
+    @property
+    def title(self) -> str:
+        return str(self._environments)
 
     @property
     def most(self) -> int | None:

@@ -1,6 +1,7 @@
 """Searches that move a normal distribution with a deviation of its own for each parameter, or one for all."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -101,6 +102,14 @@ class OpenAIES(_Mirrored, name="openai_es"):
     weight_decay: float = 0.0
 
     changes: ClassVar[tuple[str, ...]] = ("first", "second", "steps")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shares = isinstance(self.betas, Sequence) and len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        if not (shares and 0 <= self.weight_decay < math.inf):
+            raise ValueError(
+                f"betas are {self.betas!r}, two shares below 1; weight_decay is {self.weight_decay}, 0 or more"
+            )
 
     def _begin(self) -> None:
         self.first, self.second, self.steps = torch.zeros_like(self.start), torch.zeros_like(self.start), 0

@@ -2,13 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import KW_ONLY, dataclass, field, fields
-from numbers import Integral, Real
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from numbers import Real
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from carousel.training.options import check_kinds, option_names
+
+RATES = ("sigma", "learning_rate", "deviation_rate")
 SEARCHES: dict[str, type["Search"]] = {}
 
 
@@ -32,7 +36,7 @@ class Search(ABC):
 
     A subclass is a dataclass with its name in the class line; it says what to try (`_propose`) and what follows
     (`_learn`), and keeps what changes in the tensors and values named in `changes`.
-    Raises ValueError for an option outside its range.
+    Raises ValueError for an option outside its range, TypeError for one of another kind.
     """
 
     start: Tensor
@@ -58,12 +62,12 @@ class Search(ABC):
             raise ValueError(
                 f"start has shape {tuple(self.start.shape)}; a search starts from one vector of parameters"
             )
-        if not isinstance(self.population, Integral) or self.population < 2:
+        check_kinds(type(self), {name: getattr(self, name) for name in _options(type(self))})
+        if self.population < 2:
             raise ValueError(f"population is {self.population!r}; it is a whole number of at least 2")
-        if not (isinstance(self.sigma, Real) and self.sigma > 0 and math.isfinite(self.sigma)):
-            raise ValueError(f"sigma is {self.sigma!r}; it is a finite number above 0")
-        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
-            raise ValueError(f"bounds are {self.bounds}; the lowest value comes first")
+        self._check_rates()
+        if self.bounds is not None and not _ascending(self.bounds):
+            raise ValueError(f"bounds are {self.bounds!r}; they are two numbers, the lowest value first")
         self.generator = torch.Generator().manual_seed(self.seed)
         self.mean = self.start.clone()
         self._begin()
@@ -116,21 +120,41 @@ class Search(ABC):
     def _learn(self, scores: Tensor) -> None:
         """Learn from finite losses (population,) of `self._asked`."""
 
+    def _check_rates(self) -> None:
+        """Raise ValueError for a rate or a deviation that is not a finite number above 0."""
+        for name in RATES:
+            value = getattr(self, name, None)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} is {value!r}; it is a finite number above 0")
+
     def _normal(self, rows: int) -> Tensor:
         """Standard normal numbers (rows, parameters)."""
         return torch.randn(rows, len(self.start), generator=self.generator, dtype=torch.float64)
 
 
+def _options(search: type[Search]) -> list[str]:
+    """The names of what can be chosen beside the start."""
+    return [name for name in option_names(search) if name != "start"]
+
+
+def _ascending(bounds: Any) -> bool:
+    """Whether these are two numbers, and the second is more."""
+    pair = isinstance(bounds, Sequence) and len(bounds) == 2 and all(isinstance(each, Real) for each in bounds)
+    return pair and bounds[0] < bounds[1]
+
+
 def search_named(name: str, start: Tensor, **options: Any) -> Search:
     """The search of that name from `start`, with these options.
 
-    Raises ValueError for a name that no search has, TypeError for an option that it does not have.
+    Raises ValueError for a name that no search has, TypeError for an option that it does not have, or that is of
+    another kind.
     """
     if name not in SEARCHES:
         raise ValueError(f"no search is called {name!r}; there are {', '.join(SEARCHES)}")
-    known = [each.name for each in fields(SEARCHES[name]) if each.init and each.name != "start"]
+    known = _options(SEARCHES[name])
     if unknown := [option for option in options if option not in known]:
         raise TypeError(f"search '{name}' has no option {', '.join(map(repr, unknown))}; it has {', '.join(known)}")
+    check_kinds(SEARCHES[name], options)
     return SEARCHES[name](start, **options)
 
 
