@@ -27,20 +27,19 @@ def parts(settings: Settings) -> Parts:
         )
         for name, environment in settings["environments"].items()
         for seed in range(environment["seeds"])
-        for arm in environment.get("arms", settings["arms"])
+        for arm in (*settings["arms"], *environment.get("more", []))
     }
 
 
 def options(environment: Settings, arm: str) -> dict[str, Any]:
-    """How the controller of an arm is made: by the table of the arm, or of its method."""
-    kind = "evolution" if arm == "evolution" else "ppo"
+    """How the controller of an arm is made: by the table of its method, or of evolution with another search."""
+    search = environment.get("searches", {}).get(arm)
+    kind = {"memoryless": "ppo", "full": "ppo"}.get(arm, arm) if search is None else "evolution"
+    how = dict(environment[kind])
+    if search is not None:
+        how["method_options"] = how["method_options"] | {"search": arm} | search
     hidden = [] if arm == "full" else environment["hide"]
-    return {
-        **environment.get(arm, environment[kind]),
-        "method": kind,
-        "hide": hidden,
-        "memory": arm in ("ppo", "evolution"),
-    }
+    return {**how, "method": kind, "hide": hidden, "memory": arm not in ("memoryless", "full")}
 
 
 def learned(name: str, how: dict[str, Any], seed: int, episodes: int) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def order_elman(settings: Settings, length: int, seed: int) -> float:
 
 
 def order_online(settings: Settings, length: int) -> dict[str, Any]:
-    """The same by LSTM, as in 1997: eight nets at once, and the share that each gets right."""
+    """The same by LSTM, as in 1997: several nets at once, and the share that each gets right."""
     how, generator = settings["online"], torch.Generator().manual_seed(length)
     cell = find("lstm1997").with_options(block=2)
     net = OnlineNet(cell, tasks.SYMBOLS, 4, tasks.CLASSES, gates_recur=True)
