@@ -182,13 +182,26 @@ def page(found: Comparison | None = None) -> str:
         [
             f"- Simple forecasts: {simple}.",
             "- Memory is the peak above what the process had before it began to learn.",
-            "- Who made fewer updates was fed less, to end in a like time: the gradient of `rtrl` is that of `bptt`.",
+            *_behind(found),
+            "- Some were fed less, as told below, because their updates cost more; times are not alike all the same. "
+            "The gradient of `rtrl` is that of `bptt`: it comes to less because it was fed less.",
             *own,
             *refused,
             machine,
         ]
     )
     return f"{head}{rows}\n{notes}\n"
+
+
+def _behind(found: Comparison) -> list[str]:
+    """Which methods, as they were fed here, are no better than a simple forecast."""
+    means = {one.method: fmean(one.mae) for one in found.learned if one.mae}
+    lines = []
+    for who, bar in found.simple.items():
+        lost = [f"`{method}` ({mae:.3f})" for method, mae in means.items() if mae >= bar]
+        named = "all" if len(lost) == len(means) else ", ".join(lost)
+        lines += [f"- No better than {who} ({bar:.3f}): {named}."] if lost else []
+    return lines
 
 
 def write() -> None:

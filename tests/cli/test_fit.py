@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from carousel import load
+from carousel.cli.findings import read_findings
 from carousel.cli.fit import _help
 from carousel.tasks import TASKS
 from tests.cli.calls import QUICK, Call, names, write_rows
@@ -114,6 +115,32 @@ def test_the_resolved_settings_do_it_again(call: Call, classes: Path) -> None:
     ) or (written["data"]["path"] == str(classes))
     assert call("fit", "classify", "--config", "a/config.yaml", "--out", "b").exit_code == 0
     assert Path("a/model.safetensors").read_bytes() == Path("b/model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("method", ["tbptt", "rtrl", "rule1997"])
+def test_a_method_is_enough_and_what_it_settles_is_written_down(call: Call, classes: Path, method: str) -> None:
+    found = call("fit", "classify", classes, "--out", "r", "--method", method, *QUICK)
+    assert found.exit_code == 0, found.stderr
+    written = yaml.safe_load(Path("r/config.yaml").read_text(encoding="utf-8"))
+    told = read_findings(Path("r")).settings
+    assert written["bidirectional"] is told["bidirectional"] is load("r").bidirectional is False
+    both = call("fit", "classify", classes, "--out", "s", "--method", method, "--bidirectional", *QUICK)
+    assert both.exit_code == 1 and "bidirectional=False" in both.stderr
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_help_lists_the_methods_of_the_task(call: Call, task: str) -> None:
+    shown = " ".join(call("fit", task, "--help").stdout.replace("│", " ").split())
+    *most, last = TASKS[task]._methods()  # pyright: ignore[reportPrivateUsage]
+    assert f"How the network learns: {', '.join(most)} or {last}." in shown
+
+
+@pytest.mark.parametrize("more", [("--set", "method_options.population=1000000000"), ("--hidden-size", "10000000000")])
+def test_memory_that_cannot_be_had_is_named(call: Call, classes: Path, here: Path, more: tuple[str, str]) -> None:
+    found = call("fit", "classify", classes, "--out", "r", "--method", "evolution", *more)
+    assert found.exit_code == 1 and found.stderr.startswith("error: not enough memory: ")
+    assert more[1].removeprefix("--set ") in found.stderr and "take less of one of these" in found.stderr
+    assert not (here / "r").exists()
 
 
 def test_options_win_over_the_file(call: Call, classes: Path, here: Path) -> None:

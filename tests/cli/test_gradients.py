@@ -7,7 +7,9 @@ import pytest
 
 from carousel.cells import VARIANTS
 from carousel.cli.findings import read_findings
+from carousel.tasks import TASKS
 from tests.cli.calls import QUICK, Call
+from tests.tasks.samples import begun
 
 SMALL = ("--lags", "6", "--hidden-size", "3")
 
@@ -41,6 +43,23 @@ def test_a_run_is_followed_on_the_sequence_of_its_report(call: Call, classes: Pa
     assert memory is not None
     drawn = {row.name: list(row.values) for row in memory.jacobians}
     assert found["nets"][0]["cell"]["spectral"] == pytest.approx(drawn["cell"], rel=1e-3)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_net_of_any_saved_estimator_is_followed_on_noise(call: Call, task: str, here: Path) -> None:
+    begun(task).save(here / "saved")
+    found = json.loads(call("gradients", "saved", "--lags", "3", "--json").stdout)
+    assert [net["net"] for net in found["nets"]] == ["saved"]
+    assert found["inputs"] == "normal noise" and found["nets"][0]["lags"] == [0, 1, 2, 3]
+
+
+def test_memory_that_cannot_be_had_is_named(call: Call) -> None:
+    found = call("gradients", "--hidden-size", "100000000", "--cell", "rnn")
+    assert found.exit_code == 1
+    assert found.stderr == (
+        "error: not enough memory: 80 PB were asked for at once, with lags=100, hidden_size=100000000; "
+        "take less of one of these\n"
+    )
 
 
 def test_wrong_calls_are_answered_in_a_line(call: Call) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from carousel import load
-from carousel.training import BPTT
+from carousel.training import BPTT, Evolution
 from tests.cli.calls import Call, names
 
 LONG = ("--hidden-size", "4", "--max-epochs", "12", "--out", "r")
 KILLED = """
 import os, signal
 from carousel.cli import main
-from carousel.training import BPTT
+from carousel.training import BPTT, Evolution
 update, done = BPTT.update, []
 def deadly(self, model, batch):
     done.append(1)
@@ -197,3 +197,28 @@ def test_training_that_diverges_leaves_no_run(call: Call, classes: Path, here: P
     assert found.exit_code == 1
     assert "lower the learning rate" in found.stderr
     assert not (here / "r").exists()
+
+
+def test_other_workers_may_go_on_with_a_run(
+    call: Call, classes: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--method", "evolution", "--set", "method_options.population=8", "--set", "method_options.chunk=4")
+    begun = ("fit", "classify", classes, *LONG[:-2], *options, "--set", "method_options.workers=2", "--out")
+    assert call(*begun, "whole").exit_code == 0
+    tell, done = Evolution.measures, []
+
+    def stopped(self: Evolution) -> dict[str, float]:
+        done.append(len(done))
+        if len(done) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return tell(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Evolution, "measures", stopped)
+        assert call(*begun, "r").exit_code == 130
+    again = ("fit", "classify", "--out", "r", "--resume", "--set")
+    other = call(*again, "method_options.population=9")
+    assert other.exit_code == 2 and "'population': 8" in other.stderr
+    gone_on = call(*again, "method_options.workers=1")
+    assert gone_on.exit_code == 0, gone_on.stderr
+    assert weights("r") == weights("whole")

@@ -27,7 +27,7 @@ def test_it_learns_with_other_cells(cell: str) -> None:
 def test_the_last_layer_of_unequal_layers_is_read() -> None:
     fitted = SequenceClassifier(**SMALL, num_layers=2, lstm_options={"proj_size": 3}).fit(*ragged())
     head: Any = fitted.network_.head
-    assert head.in_features == 3 * (2 if fitted.bidirectional else 1)
+    assert head.in_features == 3 * 2
 
 
 def test_probabilities_belong_to_the_sorted_classes(classifier: SequenceClassifier) -> None:

@@ -74,6 +74,8 @@ def test_many_are_answered_as_each_alone(walker: Controller) -> None:
     together, state = walker.predict(observations)
     assert together.shape == (3,) and state[0].shape[1] == 3
     assert [walker.act(one)[0] for one in observations] == together.tolist()
+    with pytest.raises(ValueError, match=r"shapes \(1, 3, \d+\), .*, but 2 observations need \(1, 2, \d+\), .*hand in"):
+        walker.predict(observations[:2], state)
 
 
 def test_numbers_are_acted_in_their_bounds() -> None:

@@ -69,7 +69,7 @@ def test_what_a_forecaster_refuses() -> None:
     y = np.sin(np.arange(90.0))
     short: dict[str, Any] = {"horizon": 3, "context": 6, "windows_per_epoch": 16}
     with pytest.raises(ValueError, match=r"take quantiles=\(0.5,\)"):
-        Forecaster(**options(), **short).fit(y)
+        Forecaster(**options(), **short, quantiles=(0.1, 0.9)).fit(y)
     with pytest.raises(ValueError, match="strategy='direct' or 'recursive'"):
         Forecaster(**options(), **short, quantiles=(0.5,), strategy="seq2seq").fit(y)
     with pytest.raises(ValueError, match="take strategy='recursive'"):

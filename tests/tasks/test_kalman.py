@@ -40,7 +40,7 @@ def test_a_forecaster_of_the_median_learns_and_one_of_quantiles_is_refused() -> 
     options: dict[str, Any] = {**OPTIONS, "max_epochs": 1, "horizon": 3, "context": 6, "windows_per_epoch": 32}
     assert np.isfinite(Forecaster(**options, quantiles=(0.5,)).fit(y).predict()).all()
     with pytest.raises(ValueError, match=r"quantiles 0.1, 0.5, 0.9, whose loss is no .*; take quantiles=\(0.5,\)"):
-        Forecaster(**options).fit(y)
+        Forecaster(**options, quantiles=(0.1, 0.5, 0.9)).fit(y)
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])

@@ -108,6 +108,13 @@ def test_forwards_in_time_learns_a_stream_a_step_at_a_time(method: str) -> None:
     assert labeler.score(Z, [np.where(z[:, 0] > 0, "high", "low") for z in Z]) > 0.85
 
 
+@pytest.mark.parametrize("reset", [[True], [True, False, True], [[True, False]]])
+def test_a_reset_of_another_number_of_series_is_refused(reset: Any) -> None:
+    X, y = lanes()
+    with pytest.raises(ValueError, match=r"reset has shape .*; give True, False, or one of them for each of 2 series"):
+        streaming().partial_fit(X, y, CLASSES, reset=reset)
+
+
 def test_it_learns_a_stream_in_calls() -> None:
     X, _ = ragged(300)
     labeler = SequenceLabeler(

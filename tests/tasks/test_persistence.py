@@ -45,7 +45,7 @@ def test_a_loaded_estimator_answers_the_same(name: str, request: pytest.FixtureR
     X, _ = ragged(seed=1)
     for expect, got in zip(estimator.predict(X), loaded.predict(X), strict=True):
         np.testing.assert_array_equal(got, expect)
-    assert loaded.get_params() == estimator.get_params()
+    assert loaded.get_params() == estimator.get_params() | {"bidirectional": True}
     assert loaded.history_ == estimator.history_
     assert type(estimator).load(tmp_path / "run").n_features_in_ == 2
 
@@ -71,7 +71,7 @@ def test_every_kind_of_parameter_comes_back(tmp_path: Path) -> None:
     estimator = SequenceClassifier(**{**SMALL, **options, "cell": own, "random_state": np.random.RandomState(3)})
     estimator.fit(X, y).save(tmp_path / "run")
     loaded = load(tmp_path / "run")
-    assert loaded.get_params() == {**estimator.get_params(), "random_state": None}
+    assert loaded.get_params() == {**estimator.get_params(), "random_state": None, "bidirectional": True}
     np.testing.assert_array_equal(loaded.predict_proba(X), estimator.predict_proba(X))
 
 

@@ -133,7 +133,7 @@ def test_a_loaded_spotter_hears_the_same(learned: KeywordSpotter, tmp_path: Path
     learned.save(tmp_path / "run")
     loaded = load(tmp_path / "run")
     assert type(loaded) is KeywordSpotter is ESTIMATORS["KeywordSpotter"]
-    assert loaded.get_params() == learned.get_params()
+    assert loaded.get_params() == learned.get_params() | {"bidirectional": True}
     assert loaded.spot(X, 0.2) == learned.spot(X, 0.2)
     assert loaded.evaluate(X, y) == learned.evaluate(X, y)
     copy: Any = clone(loaded)

@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from carousel.cli.memory import lack_of_memory
+
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 CALL_ERRORS = typer.BadParameter.__mro__[2]
 """What typer raises for a call that it cannot read, in every version: the base class of BadParameter's base."""
@@ -35,17 +37,19 @@ def exit_code(error: BaseException) -> int:
 
 def sentence(error: BaseException) -> str:
     """What went wrong, in one line."""
+    text = " ".join(str(error).split())
     if isinstance(error, CALL_ERRORS):
         return _call(error)
     if isinstance(error, KeyboardInterrupt):
         return "stopped"
-    if isinstance(error, MemoryError):
-        return "not enough memory; take a smaller batch_size, a shorter context or fewer units"
+    if (lack := lack_of_memory(error)) is not None:
+        return f"not enough memory: {lack}; take a smaller batch_size, a shorter context or fewer units"
+    if isinstance(error, MemoryError) and text:
+        return text
     if isinstance(error, OSError):
         return _system(error)
     if os.strerror(errno.ENOSPC) in str(error):
         return f"the disk is full; {_FREE}"
-    text = " ".join(str(error).split())
     if isinstance(error, (*_WORDED, UsageError, Interrupted)) and text:
         return text
     return f"{type(error).__name__}: {text}; this is a fault of carousel, --debug shows where"

@@ -6,6 +6,7 @@ from typing import Any
 from carousel.cli.errors import Interrupted, UsageError
 from carousel.cli.findings import collect, write_report
 from carousel.cli.flags import values_of
+from carousel.cli.memory import asking_for_memory
 from carousel.cli.outcome import show, summary
 from carousel.cli.progress import Training, train
 from carousel.cli.recipe import FILE, Recipe, resolve, sections
@@ -14,16 +15,20 @@ from carousel.cli.settings import assignments
 from carousel.cli.studies import Study
 from carousel.cli.yaml_text import read_file
 
+SIZES = ("hidden_size", "num_layers", "batch_size", "horizon", "context", "rollout")
+"""Settings of some task or other by which memory grows."""
+
 
 def fit(task: str, call: Any, given: dict[str, Any]) -> None:
     """Carry out `carousel fit TASK`: `call` has the common options, `given` the settings that were options."""
     recipe, directory = _asked(task, call, given)
     _use_threads(recipe.run.threads)
     study = recipe.study()
-    training = _train(study, recipe, directory, shown=not (call.quiet or call.json))
+    with asking_for_memory(**_sizes(recipe)):
+        training = _train(study, recipe, directory, shown=not (call.quiet or call.json))
     if training.interrupted:
         raise Interrupted(_where_it_stopped(training, directory))
-    findings = collect(study, recipe, training)
+    findings = collect(study, recipe.settled(study.estimator), training)
     note = write_report(findings, directory.path)
     directory.checkpoint.unlink(missing_ok=True)
     show(summary(findings, directory.path, note), findings, json=call.json, quiet=call.quiet)
@@ -67,7 +72,7 @@ def _use_threads(threads: int) -> None:
 def _train(study: Study, recipe: Recipe, directory: RunDirectory, shown: bool) -> Training:
     """Train and save what was learned; a run that learned nothing leaves no directory."""
     reports = study.fit_reports(directory.checkpoint)
-    directory.open(recipe)
+    directory.open(recipe.settled(study.estimator))
     try:
         training = train(reports, shown=shown)
         if training.last is not None:
@@ -78,6 +83,13 @@ def _train(study: Study, recipe: Recipe, directory: RunDirectory, shown: bool) -
     if training.last is None:
         directory.discard_empty()
     return training
+
+
+def _sizes(recipe: Recipe) -> dict[str, Any]:
+    """The settings that decide how much memory training takes, by name."""
+    found = {name: recipe.parameters[name] for name in SIZES if recipe.parameters.get(name) is not None}
+    options = recipe.parameters["method_options"] or {}
+    return found | {f"method_options.{name}": value for name, value in options.items() if isinstance(value, int)}
 
 
 def _where_it_stopped(training: Training, directory: RunDirectory) -> str:

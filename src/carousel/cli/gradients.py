@@ -7,6 +7,7 @@ import typer
 
 from carousel.cli.console import number, say, table, write_json
 from carousel.cli.errors import UsageError
+from carousel.cli.memory import asking_for_memory
 from carousel.cli.options import Debug, Json
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def gradients(
 
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}; make it first")
-    nets, inputs = _nets(run, cell, lags, hidden_size, seed)
+    with asking_for_memory(lags=lags, **({} if run and not cell else {"hidden_size": hidden_size})):
+        nets, inputs = _nets(run, cell, lags, hidden_size, seed)
     if out is not None:
         draw_gradient_norms(nets, out)
     if json:
@@ -76,7 +78,7 @@ def _of_run(run: Path, lags: int, seed: int) -> "tuple[Any, Tensor, str]":
     """The LSTM of a run, the sequence that its report shows as the LSTM read it (else noise), and its name."""
     import torch
 
-    from carousel.cli.findings import read_findings
+    from carousel.cli.findings import JSON, read_findings
     from carousel.nn import LSTM
     from carousel.report import random_inputs
     from carousel.tasks import load
@@ -85,7 +87,7 @@ def _of_run(run: Path, lags: int, seed: int) -> "tuple[Any, Tensor, str]":
     lstm = next((part for part in estimator.network_.modules() if isinstance(part, LSTM)), None)
     if lstm is None:
         raise UsageError(f"the net of {run} has no LSTM to follow gradients through")
-    memory = read_findings(run).memory
+    memory = read_findings(run).memory if (run / JSON).is_file() else None
     if memory is None or len(memory.inputs) != lstm.input_size:
         return lstm, random_inputs(lags, features=lstm.input_size, seed=seed), "normal noise"
     values = [[float(value or 0.0) for value in line.values] for line in memory.inputs]

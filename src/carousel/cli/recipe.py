@@ -61,6 +61,10 @@ class Recipe:
         parameters = {name: _plain(value) for name, value in self.parameters.items()}
         return {"task": self.task, "data": data, **dataclasses.asdict(self.run), **parameters}
 
+    def settled(self, estimator: SequenceEstimator) -> "Recipe":
+        """The same with what fitting made of the parameters that were left to the method."""
+        return dataclasses.replace(self, parameters=self.parameters | vars(estimator).get("settled_", {}))
+
     def write(self, folder: Path) -> None:
         """Write config.yaml into a run's directory, atomically."""
         text = f"# carousel fit {self.task} --config {FILE} does this again\n{write_text(self.as_dict())}"
@@ -71,10 +75,13 @@ class Recipe:
 def sections(task: str) -> dict[str, dict[str, Setting]]:
     """The settings of a task by section: data, run, and the estimator's own."""
     kind = TASKS[task]
+    own = settings_of(kind, without=_OWN)
+    *most, last = kind._methods()
+    own["method"] = dataclasses.replace(own["method"], help=f"how the network learns: {', '.join(most)} or {last}")
     return {
         "data": settings_of(study_of(kind).columns),
         "run": settings_of(RunSettings),
-        "estimator": settings_of(kind, without=_OWN),
+        "estimator": own,
     }
 
 

@@ -4,10 +4,13 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from carousel.cli.errors import UsageError
 from carousel.cli.recipe import FILE, Recipe, read_recipe
 from carousel.tasks.persistence import CHECKPOINT, CONFIG
+
+WORKERS = "workers"
 
 
 @dataclass
@@ -56,7 +59,7 @@ class RunDirectory:
 
     def check_same(self, recipe: Recipe) -> None:
         """Raise UsageError where a resumed run would get other settings than it began with."""
-        began, now = read_recipe(self.path).as_dict(), recipe.as_dict()
+        began, now = (_without_workers(each.as_dict()) for each in (read_recipe(self.path), recipe))
         for name in now:
             if now[name] != began[name]:
                 raise UsageError(
@@ -80,3 +83,9 @@ class RunDirectory:
             with suppress(OSError):
                 for folder in self._made[1:]:
                     folder.rmdir()
+
+
+def _without_workers(settings: dict[str, Any]) -> dict[str, Any]:
+    """What a run is: who computes it is no part of that."""
+    options = {name: value for name, value in (settings["method_options"] or {}).items() if name != WORKERS}
+    return {name: value for name, value in settings.items() if name != WORKERS} | {"method_options": options}

@@ -32,7 +32,7 @@ class Setting:
     @property
     def is_flag(self) -> bool:
         """Whether it is switched on and off."""
-        return self.kinds == (bool,)
+        return bool in self.kinds and self._items <= {bool, None}
 
     @property
     def is_text(self) -> bool:

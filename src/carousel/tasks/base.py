@@ -51,7 +51,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         0.0, "share of outputs dropped in training, between layers and before the head", minimum=0, below=1
     )
     lstm_options: dict[str, Any] | None = parameter(None, "further keywords of carousel.LSTM, such as norm or zoneout")
-    method: str = parameter("bptt", "how the network learns: a name from carousel.training")
+    method: str = parameter("bptt", "how the network learns, by a name from carousel.training.METHODS")
     method_options: dict[str, Any] | None = parameter(
         None, "further keywords of the method, such as schedule or clip_norm"
     )
@@ -68,6 +68,8 @@ class SequenceEstimator(BaseEstimator, ABC):
     _learned: ClassVar[dict[str, Any]] = {}
     _method_defaults: ClassVar[dict[str, Any]] = {}
     _learns_from: ClassVar[str] = "data"
+    _refused: ClassVar[dict[str, str]] = {}
+    """Methods that could learn from what this task has, but cannot be used here, and why not."""
 
     @abstractmethod
     def _network(self) -> Any:
@@ -84,25 +86,43 @@ class SequenceEstimator(BaseEstimator, ABC):
         check_parameters(self)
         self._check_method()
         self._forget()
+        self.settled_ = self._choices()
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
+    def _choices(self) -> dict[str, Any]:
+        """The parameters that were left to the method, with what they are for this one."""
+        return {}
+
+    def _setting(self, name: str) -> Any:
+        """A parameter, or where it was left to the method what fitting settled on."""
+        settled = vars(self).get("settled_")
+        return (self._choices() if settled is None else settled).get(name, getattr(self, name))
+
+    @classmethod
+    def _methods(cls) -> list[str]:
+        """The methods by which this task can learn."""
+        able = [name for name, method in training.METHODS.items() if cls._learns_from in method.learns_from]
+        return [name for name in able if name not in cls._refused]
+
     def _check_method(self) -> None:
-        """Raise ValueError for a method that learns from something else than this task has."""
+        """Raise ValueError for a method that this task cannot learn by."""
         method = training.METHODS.get(self.method)
-        if method is None or self._learns_from in method.learns_from:
+        if method is None or self.method in self._methods():
             return
+        if self.method in self._refused:
+            raise ValueError(f"method={self.method!r} {self._refused[self.method]}; use method='bptt'")
         if self._learns_from == "data":
             raise ValueError(
                 f"method {self.method!r} learns to act, and a {type(self).__name__} learns from data; take 'bptt', or "
                 "a Controller (`carousel fit control`)"
             )
-        *most, last = [repr(name) for name, one in training.METHODS.items() if self._learns_from in one.learns_from]
+        *most, last = map(repr, self._methods())
         raise ValueError(
             f"method {self.method!r} learns from data, and an environment has none; take {', '.join(most)} or {last}"
         )
 
     def _forget(self) -> None:
-        for name in (*self._learned, "network_", "history_", "_online"):
+        for name in (*self._learned, "network_", "history_", "_online", "settled_"):
             if name in vars(self):
                 delattr(self, name)
 
@@ -200,7 +220,7 @@ class SequenceEstimator(BaseEstimator, ABC):
             self.hidden_size,
             self.num_layers,
             dropout=between,
-            bidirectional=self.bidirectional,
+            bidirectional=self._setting("bidirectional"),
             cell=self.cell,
             **options,
         )

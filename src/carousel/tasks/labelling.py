@@ -69,7 +69,7 @@ class SequenceLabeler(SupervisedEstimator):
             series come in the same order. reset: True, or one boolean a series, where a series begins anew.
         The first call sets everything up, unless `fit` did: `classes` must then be all labels that will ever come, and
         inputs are scaled as its own steps are, so let it have some. Needs a method that carries the state: "tbptt",
-            or with bidirectional=False "rtrl" or "rule1997", whose gradient goes on from call to call, too.
+            or "rtrl" or "rule1997", whose gradient goes on from call to call, too; all three read forwards alone.
         """
         if self.method in METHODS and not METHODS[self.method].carries:
             carrying = ", ".join(f'"{name}"' for name, method in METHODS.items() if method.carries)

@@ -39,7 +39,12 @@ class Online:
 
     def _go_on(self, batch: Batch, reset: Any) -> Batch:
         lanes = batch.inputs.shape[1]
-        anew = np.broadcast_to(np.asarray(reset, dtype=bool), lanes)
+        given = np.asarray(reset, dtype=bool)
+        if given.shape not in ((), (lanes,)):
+            raise ValueError(
+                f"reset has shape {given.shape}; give True, False, or one of them for each of {lanes} series"
+            )
+        anew = np.broadcast_to(given, lanes)
         if anew.all():
             self.method.end_epoch(self.network)
         elif self.lanes not in (None, lanes):

@@ -70,8 +70,8 @@ def load(directory: str | os.PathLike[str]) -> Any:
 
 
 def parameters_json(estimator: SequenceEstimator) -> dict[str, Any]:
-    """An estimator's parameters as plain JSON; a random generator becomes None."""
-    values = {field.name: getattr(estimator, field.name) for field in dataclasses.fields(estimator)}
+    """An estimator's parameters as plain JSON, as fitting settled them; a random generator becomes None."""
+    values = {field.name: estimator._setting(field.name) for field in dataclasses.fields(estimator)}
     if not isinstance(values["random_state"], int | None):
         values["random_state"] = None
     return {name: to_json(value, name) for name, value in values.items()}

@@ -16,7 +16,7 @@ from carousel.data import SequenceBatches, Sequences, as_sequences
 from carousel.tasks.base import Material, SequenceEstimator
 from carousel.tasks.parameters import parameter, redefault
 from carousel.tasks.scaler import Scaler
-from carousel.training import Report
+from carousel.training import METHODS, Report
 
 PREDICTION_BATCH, PREDICTION_STEPS = 256, 2**16
 """Series, and steps with the padded ones, that are answered at once."""
@@ -27,7 +27,9 @@ LEAST_HELD_OUT = 50
 class SupervisedEstimator(SequenceEstimator):
     """A network that learns a target for each series, or for each of its steps, from examples."""
 
-    bidirectional: bool = redefault(SequenceEstimator, "bidirectional", True)
+    bidirectional: bool | None = parameter(  # pyright: ignore[reportIncompatibleVariableOverride]
+        None, "also read each series from its end; None: where the method can"
+    )
     dropout: float = redefault(SequenceEstimator, "dropout", 0.2)
     learning_rate: float = redefault(SequenceEstimator, "learning_rate", 1e-2)
     max_epochs: int = redefault(SequenceEstimator, "max_epochs", 50)
@@ -81,6 +83,12 @@ class SupervisedEstimator(SequenceEstimator):
         target = self._fit_target(target, kept)
         validation = self._batches(scaled, target, held, seed) if len(held) else None
         return self._learn(Material(self._batches(scaled, target, kept, seed), validation), seed, checkpoint)
+
+    def _choices(self) -> dict[str, Any]:
+        """Both directions, unless the method reads piece by piece, forwards alone."""
+        if self.bidirectional is not None or self.method not in METHODS:
+            return super()._choices()
+        return {**super()._choices(), "bidirectional": not METHODS[self.method].carries}
 
     @final
     def _learn_more(self, X: Any, y: Any, *, reset: Any = False, classes: Any = None) -> Self:

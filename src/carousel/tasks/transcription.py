@@ -32,7 +32,6 @@ from carousel.tasks.spelling import alphabet_of, labels_of, normalized, symbols_
 from carousel.tasks.streaming import TranscriptionStream, check_streams
 from carousel.tasks.supervised import PREDICTION_BATCH, SupervisedEstimator, check_length
 from carousel.tasks.transcripts import CTCNetwork, Transcription, features_of, frontend_named, transcription
-from carousel.training import METHODS
 
 DECODERS = ("best_path", "prefix_beam")
 
@@ -92,6 +91,11 @@ class Transcriber(SupervisedEstimator):
         **SupervisedEstimator._learned,
         "alphabet_": Alphabet,
         "speakers_": SpeakerNormalization | None,
+    }
+    _refused: ClassVar[dict[str, str]] = {
+        "tbptt": "cuts sequences into pieces, but no piece knows which part of the text is its own",
+        "dekf": "needs wanted outputs at each step, but nobody has aligned the text with the steps",
+        "evolino": "solves the last layer for wanted outputs at each step, but nobody has aligned the text with them",
     }
 
     def predict(self, X: Any) -> list[str]:
@@ -281,8 +285,6 @@ class Transcriber(SupervisedEstimator):
 
     def _begin(self) -> int:
         seed = super()._begin()
-        if self.method in METHODS and self.method in _REFUSED:
-            raise ValueError(f"method={self.method!r} {_REFUSED[self.method]}; use method='bptt'")
         transducer_options(self.head, self.head_options)
         return seed
 
@@ -376,10 +378,3 @@ class Transcriber(SupervisedEstimator):
 def _readings(beam: PrefixBeam, log_probs: NDArray[np.float64], count: int) -> list[Hypothesis]:
     """The best readings of one sample; an empty one where none is allowed."""
     return beam.n_best(log_probs, None, count)[0] or beam(log_probs)
-
-
-_REFUSED = {
-    "tbptt": "cuts sequences into pieces, but no piece knows which part of the text is its own",
-    "dekf": "needs wanted outputs at each step, but nobody has aligned the text with the steps",
-    "evolino": "solves the last layer for wanted outputs at each step, but nobody has aligned the text with the steps",
-}

@@ -44,6 +44,7 @@ class Evolino(Evolution, name="evolino"):
 
     at_once: ClassVar[bool] = True
     learns_from: ClassVar[tuple[str, ...]] = ("data",)
+    means: ClassVar[bool] = True
 
     search: Any = "esp"
     sigma: float = 1.0

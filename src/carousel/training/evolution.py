@@ -44,9 +44,9 @@ class Evolution(Method, name="evolution"):
     workers: who runs them: 1 is this process, more are processes on this machine, "ray" is a Ray cluster, and an
         object of `training.workers` is itself. The result depends on `chunk`, not on who they are or how many.
 
-    Networks are compared without dropout, as in prediction. Where torch.vmap runs the model, as it does all of
-    carousel's, a generation is one batched recurrence; else one network runs after the other, and the history says
-    so: `batched` is 0. After each generation the model has the weights that the search holds best.
+    Networks are compared without dropout, as in prediction. Where torch.vmap runs the model and its loss, as it does
+    all of carousel's but Transcriber's, a generation is one batched recurrence; else one network runs after the other,
+    and the history says so: `batched` is 0. After each generation the model has the weights that the search holds best.
     Raises ValueError or TypeError for an option outside its range, ImportError for "cma" without its package.
     """
 

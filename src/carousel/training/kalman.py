@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,8 @@ class DEKF(FilterNoise, Method, name="dekf"):
 
     Source: Puskorius and Feldkamp 1994; Perez-Ortiz, Gers, Eck and Schmidhuber 2003.
     """
+
+    means: ClassVar[bool] = True
 
     groups: str = "unit"
     every: int | None = None

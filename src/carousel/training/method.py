@@ -63,6 +63,9 @@ class Method(ABC):
     learns_from: ClassVar[tuple[str, ...]] = ("data",)
     """"data", or "acting" in a model that plays, or either."""
 
+    means: ClassVar[bool] = False
+    """Whether it lowers squared errors, whatever the loss, so that answers are means."""
+
     def __init_subclass__(cls, *, name: str, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.name = name

@@ -82,7 +82,7 @@ class Reader:
 
     def _layer(self, layers: list[Any], backward: bool) -> dict[str, NDArray[np.float64]]:
         """The last layer's trace in one direction."""
-        if not self.estimator.bidirectional:
+        if not self.estimator.network_.lstm.bidirectional:
             return layers[-1]
         return layers[-1] if backward else layers[-2]
 

@@ -92,7 +92,7 @@ class ForecastStudy(Study):
     def predictions(cls, estimator: Any, columns: Any, path: Path) -> dict[str, Any]:
         history = estimator._read(read_table(path))
         forecast = estimator.forecast(history)
-        table = forecast.columns(tuple(estimator.quantiles))
+        table = forecast.columns(tuple(estimator._setting("quantiles")))
         names = {"unique_id": estimator.series or "series", "ds": estimator.time or "time"}
         if history.single:
             del table["unique_id"]

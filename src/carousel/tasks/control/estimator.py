@@ -95,7 +95,7 @@ class Controller(SequenceEstimator):
         """What to do now in several environments: actions (n, ...) for observations (n, ...), and the memory after.
 
         state: what the call before returned; None where all episodes begin.
-        Raises ValueError for observations that do not fit, or hold NaN.
+        Raises ValueError for observations that do not fit, or hold NaN, and for the memory of other environments.
         """
         check_is_fitted(self, "network_")
         network = self.network_
@@ -108,7 +108,11 @@ class Controller(SequenceEstimator):
             )
         with torch.inference_mode():
             x = network.features(seen)
-            raw, after = network.actor(x, state, None)
+            try:
+                raw, after = network.actor(x, state, None)
+            except (RuntimeError, AttributeError, TypeError):
+                _check_memory(state, network.actor(x, None, None)[1], len(seen))
+                raise
             return network.actions.outwards(network.actions.best(raw[0])), after
 
     def act(self, observation: Any, state: Memory | None = None) -> tuple[Any, Memory]:
@@ -226,3 +230,15 @@ class Controller(SequenceEstimator):
     def _indices(seed: int, episodes: int) -> list[int]:
         """What the seeds of evaluation episodes are made from; other than those of training."""
         return np.random.default_rng([EVALUATION, seed]).integers(2**62, size=episodes).tolist()
+
+
+def _check_memory(given: Any, fresh: Memory, lanes: int) -> None:
+    """Raise ValueError for a memory that is not of the form of a fresh one."""
+    parts = given if isinstance(given, tuple | list) else [given]
+    came, expected = ([tuple(getattr(part, "shape", ())) for part in memory] for memory in (parts, fresh))
+    if came != expected:
+        raise ValueError(
+            f"state has the shapes {', '.join(map(str, came))}, but {lanes} observations need "
+            f"{', '.join(map(str, expected))}; hand in what the call before returned for the same environments, or "
+            "None where all episodes begin"
+        )

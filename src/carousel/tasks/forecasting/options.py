@@ -7,10 +7,13 @@ from typing import Any
 from carousel.tasks.base import SequenceEstimator
 from carousel.tasks.forecasting.network import NETWORKS
 from carousel.tasks.forecasting.preparation import SCALINGS
-from carousel.tasks.forecasting.quantiles import with_median
+from carousel.tasks.forecasting.quantiles import MEDIAN, with_median
 from carousel.tasks.forecasting.tables import Roles, columns_of
 from carousel.tasks.forecasting.windows import BASES
 from carousel.tasks.parameters import parameter, redefault
+from carousel.training import METHODS, Method
+
+QUANTILES = (0.1, 0.5, 0.9)
 
 
 def _default(name: str, value: Any) -> Any:
@@ -28,7 +31,11 @@ class ForecastParameters(SequenceEstimator, ABC):
     )
     strategy: str = parameter("direct", "how the steps ahead are made", choices=tuple(NETWORKS))
     base: str = parameter("linear", "the simple forecast that the LSTM corrects", choices=BASES)
-    quantiles: tuple | list = parameter((0.1, 0.5, 0.9), "levels of the quantiles; the median is always among them")
+    quantiles: tuple[float, ...] | list[float] | None = parameter(
+        None,
+        "levels of the quantiles, the median always among them; None: 0.1, 0.5, 0.9, or the median alone where the "
+        "method gives means, as dekf and evolino do",
+    )
     season: int | None = parameter(None, "steps after which the series repeat themselves; None: guessed", minimum=1)
     scaling: str = parameter("standard", "what the numbers are divided by", choices=SCALINGS)
     scale_of: str = parameter("window", "whose numbers are scaled together", choices=("window", "series", "all"))
@@ -56,7 +63,14 @@ class ForecastParameters(SequenceEstimator, ABC):
     @property
     def _levels(self) -> tuple[float, ...]:
         """The levels of the quantiles that the network learns."""
-        return with_median(self.quantiles)
+        return with_median(self._setting("quantiles"))
+
+    def _choices(self) -> dict[str, Any]:
+        """All quantiles, unless the method learns the median alone."""
+        if self.quantiles is not None:
+            return super()._choices()
+        means = METHODS.get(self.method, Method).means
+        return {**super()._choices(), "quantiles": (MEDIAN,) if means else QUANTILES}
 
     @property
     def _roles(self) -> Roles:
