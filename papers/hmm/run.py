@@ -272,16 +272,17 @@ def draw(results: Results, path: Path) -> None:
         if name != "lstm":
             bound = [max(0.0, width - np.log2(int(name))) for width, _ in recalls]
             left.plot([width for width, _ in recalls], bound, color=color, linestyle=(0, (3, 2)), linewidth=1)
-    left.set(xlabel="bits stored; dashed: the least that an HMM can miss")
+    left.set(xlabel="bits stored (dashed: what an HMM must miss)", xticks=[width for width, _ in recalls])
     left.set_title("Bits missing at recall", loc="left", fontsize=10, fontweight="bold")
     orders = sorted(_rows(results, "order").items())
-    for way, color in (("hmm", "#4292c6"), ("elman", "#57606a"), ("lstm", "#d55e00")):
+    named = {"hmm": ("#4292c6", "HMM"), "elman": ("#57606a", "Elman net"), "lstm": ("#d55e00", "LSTM")}
+    for way, (color, label) in named.items():
         shares = {length: [row[way] for row in rows if way in row] for length, rows in orders}
         if way == "lstm":
             shares = {length: results[f"online {length}"]["lstm"] for length, _ in orders}
         means = {length: fmean(share) for length, share in shares.items() if share}
-        right.semilogx(list(means), list(means.values()), "-o", color=color, markersize=4, label=way)
-    right.set(xlabel="length of the strings", ylim=(0, 1.05))
+        right.plot(list(means), list(means.values()), "-o", color=color, markersize=4, label=label)
+    right.set(xlabel="length of the strings", ylim=(0, 1.05), xticks=[length for length, _ in orders])
     right.set_title("Temporal order: share told rightly", loc="left", fontsize=10, fontweight="bold")
     for panel in (left, right):
         _neat(panel)
