@@ -35,7 +35,8 @@ def test_each_paper_has_all_its_files(key: str) -> None:
 
 def test_all_papers_end_within_five_hours_on_two_cores() -> None:
     minutes = sum(claims.expected(key)["minutes"] for key in keys())
-    assert 0 < minutes < 5 * 60 * 1.6, "of one core; two run parts of one paper at a time, and wait at its end"
+    waiting = 20  # at the ends of papers, for their last part: less than half of the longest part of each
+    assert 0 < minutes / 2 + waiting < 5 * 60, "two cores run parts of one paper at a time"
     assert f"All {len(keys())} together take {minutes:.0f} minutes on one core" in page.page()
 
 
