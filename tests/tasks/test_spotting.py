@@ -137,7 +137,7 @@ def test_a_loaded_spotter_hears_the_same(learned: KeywordSpotter, tmp_path: Path
     assert loaded.spot(X, 0.2) == learned.spot(X, 0.2)
     assert loaded.evaluate(X, y) == learned.evaluate(X, y)
     copy: Any = clone(loaded)
-    assert copy.get_params() == learned.get_params()
+    assert copy.get_params() == loaded.get_params()
 
 
 def tones(text: str, rate: int = 8000) -> np.ndarray:

@@ -222,7 +222,7 @@ def test_a_model_that_cannot_go_on_or_tell_its_errors_is_refused() -> None:
     [
         ("groups", "gate", "groups is 'gate'; it can be unit, layer, global"),
         ("every", 0, "every is 0; it is a whole number of at least 1"),
-        ("rows", None, "rows is None; it is a whole number of at least 1"),
+        ("rows", 0, "rows is 0; it is a whole number of at least 1"),
         ("reach", 4, "reach is 4 and every None; reach is a multiple of every"),
     ],
 )
