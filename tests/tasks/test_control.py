@@ -24,7 +24,7 @@ from carousel.tasks.control.split import split
 from carousel.tasks.control.world import MadeWorld, world_of
 from carousel.training import CheckpointError
 from carousel.training.evolution import batched_losses
-from tests.training.corridor import Cart, Corridor, Failing, Forgetful, Placed, controller, network
+from tests.training.corridor import Cart, Corridor, Failing, Forgetful, Placed, controller, network, stopped
 from tests.training.problem import timeless
 
 LONG: dict[str, Any] = {"batch_size": 16, "updates_per_epoch": 15, "max_epochs": 2, "learning_rate": 0.03}
@@ -246,9 +246,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 
 def test_an_environment_that_does_not_repeat_itself_cannot_be_resumed(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
-    reports = controller(rollout=8).fit_reports(Forgetful, checkpoint=path)
-    next(reports)
-    reports.close()
+    stopped(path, Forgetful, rollout=8)
     with pytest.raises(CheckpointError, match="the environment does not repeat itself"):
         next(controller(rollout=8).fit_reports(Forgetful, checkpoint=path))
 
@@ -375,9 +373,7 @@ class Reversed(gymnasium.RewardWrapper[Any, Any]):
 
 def test_a_run_does_not_go_on_in_another_world(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    reports = controller(max_epochs=4).fit_reports(Cart, checkpoint=run)
-    next(reports)
-    reports.close()
+    stopped(run, Cart, max_epochs=4)
     with pytest.raises(CheckpointError, match="is the checkpoint of another run: .*Reversed"):
         list(controller(max_epochs=4).fit_reports(lambda: Reversed(Cart()), checkpoint=run))
     assert len(list(controller(max_epochs=4, workers=2).fit_reports(Cart, checkpoint=run))) > 0

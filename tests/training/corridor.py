@@ -1,6 +1,7 @@
 """Small environments with a known answer, and policies for them; the tests of policy gradients, evolution and tasks."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -122,6 +123,13 @@ class Placed(Corridor):
 def controller(**options: Any) -> Controller:
     """A quick controller."""
     return Controller(**{**QUICK, **options})
+
+
+def stopped(run: Path, environment: Any, **options: Any) -> None:
+    """Leave the checkpoint of a run that was stopped after its first report."""
+    reports = controller(**options).fit_reports(environment, checkpoint=run)
+    next(reports)
+    reports.close()
 
 
 def network(

@@ -13,7 +13,7 @@ from carousel.ops.filter_noise import FilterNoise, Variances
 from carousel.training.filter import KalmanFilter
 from carousel.training.groups import KEYS, weight_groups
 from carousel.training.measurement import jacobian, measured
-from carousel.training.method import DivergenceError, Method, Model, terms, trainable
+from carousel.training.method import DivergenceError, Method, Model, put_back_on_divergence, terms, trainable
 
 MOST_COVARIANCES = 2e8
 
@@ -78,14 +78,8 @@ class DEKF(FilterNoise, Method, name="dekf"):
         self._updates, self._innovation = 0, 0.0
 
     def update(self, model: Model, batch: Batch) -> float:
-        before = [weight.detach().clone() for weight in self._weights]
-        try:
+        with put_back_on_divergence(self._weights):
             loss = self._learn(model, model(batch), batch) if self.every is None else self._learn_online(model, batch)
-        except DivergenceError:
-            with torch.no_grad():
-                for weight, old in zip(self._weights, before, strict=True):
-                    weight.copy_(old)
-            raise
         self._updates += 1
         return loss
 

@@ -1,7 +1,8 @@
 """A way to learn: what the loop asks of a method, what a method asks of a model, and the methods by name."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -130,6 +131,19 @@ def terms(model: Model, batch: Batch) -> float:
     if (count := getattr(model, "terms", None)) is not None:
         return float(count(batch))
     return float(len(batch.indices) if batch.mask is None else torch.count_nonzero(batch.mask))
+
+
+@contextmanager
+def put_back_on_divergence(weights: Sequence[Tensor]) -> Iterator[None]:
+    """Inside, an update that diverges leaves these weights as they were."""
+    before = [own.detach().clone() for own in weights]
+    try:
+        yield
+    except DivergenceError:
+        with torch.no_grad():
+            for own, old in zip(weights, before, strict=True):
+                own.copy_(old)
+        raise
 
 
 def trainable(model: Model) -> list[nn.Parameter]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from carousel.data import Batch
 from carousel.training.descent import Descent, check_number
 from carousel.training.experience import Experience, Judgement, Player, RewardScale, advantages
-from carousel.training.method import DivergenceError, Method, Model
+from carousel.training.method import Method, Model, put_back_on_divergence
 
 PLAYER, REWARDS = "player.", "rewards."
 
@@ -175,14 +175,8 @@ class PPO(PolicyGradient, Method, name="ppo"):
         if self.piece is not None and steps > self.piece and steps % self.piece:
             raise ValueError(f"{steps} steps between updates are no whole number of pieces of {self.piece}")
         lesson = self._weighed(self._player.go_on(batch, self.piece), self.trace, anew=False)
-        before = [weights.detach().clone() for weights in self._parameters]
-        try:
+        with put_back_on_divergence(self._parameters):
             self._learn_all(model, lesson)
-        except DivergenceError:
-            with torch.no_grad():
-                for weights, old in zip(self._parameters, before, strict=True):
-                    weights.copy_(old)
-            raise
         self._scheduler.step()
         return self._return()
 
