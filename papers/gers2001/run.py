@@ -1,6 +1,7 @@
 """Counting languages: the online protocol of the papers, Adam through time on the same net, and an Elman net."""
 
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -21,9 +22,8 @@ def parts(settings: Settings) -> Parts:
         for name, most in settings["online"]:
             found[f"online {name} {most} group {group}"] = partial(learn_online, settings, name, most, group)
     for seed in range(settings["seeds"]):
-        for name in settings["adam"]:
-            found[f"adam {name} seed {seed}"] = partial(learn_by_adam, settings, name, seed, 0)
-            found[f"elman {name} seed {seed}"] = partial(learn_by_adam, settings, name, seed, settings["elman_units"])
+        for (name, most), (way, units) in product(settings["adam"], settings["units"].items()):
+            found[f"{way} {name} seed {seed}"] = partial(learn_by_adam, settings, name, most, seed, units)
     return found
 
 
@@ -35,10 +35,10 @@ def learn_online(settings: Settings, name: str, most: int, group: int) -> dict[s
     return course(nets, LANGUAGES[name], Course(most=most, seed=1000 + group, **given))
 
 
-def learn_by_adam(settings: Settings, name: str, seed: int, elman: int) -> dict[str, Any]:
-    """One net on strings up to 10."""
+def learn_by_adam(settings: Settings, name: str, most: int, seed: int, elman: int) -> dict[str, Any]:
+    """One net on strings up to `most`; with `elman` one of so many tanh units."""
     net = Backpropagated(LANGUAGES[name], seed=seed, spread=settings["spread"], elman=elman)
-    return backpropagated(net, settings["adam_most"], settings)
+    return backpropagated(net, most, settings)
 
 
 def claims(results: Results) -> dict[str, list[float]]:

@@ -1,7 +1,6 @@
 """Gradient flow by lag: plain RNNs of several spectral radii, the carousel of 1997, forget gates of several biases."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -17,9 +16,11 @@ from carousel.ops import Operands, Weights, reference
 from carousel.report import GradientNorms
 from carousel.report.gradients import elman, jacobian_norms, unrolled
 from papers.experiment import Parts, Results
+from papers.hochreiter1991 import picture
+from papers.hochreiter1991.picture import FIXED, RANDOM
+from papers.hochreiter1991.trained import learned
 
 Settings = dict[str, Any]
-RANDOM, FIXED = "random weights", "bias alone"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def parts(settings: Settings) -> Parts:
         found[f"lstm1997 seed {seed}"] = partial(carousel, draw)
         for bias, weights in product(settings["forget_biases"], (RANDOM, FIXED)):
             found[f"lstm {bias} {weights} seed {seed}"] = partial(forgetting, draw, bias, weights)
+        for cell, bias in settings["taught"]:
+            found[f"learned {cell} {bias} seed {seed}"] = partial(learned, settings, cell, bias, seed)
     return found
 
 
@@ -148,6 +151,17 @@ def claims(results: Results) -> dict[str, list[float]]:
     found["forget_off_product"] = [row["off"] for row in forgetting]
     fixed = [row for row in forgetting if row["weights"] == FIXED]
     found["forget_factor_to_bias"] = [row["factor"] * (1 + math.exp(-row["bias"])) for row in fixed]
+    for cell, bias in dict.fromkeys((row["cell"], row["bias"]) for row in _of(results, "learned ")):
+        found |= learned_claims(f"{cell}_{bias}", _of(results, f"learned {cell} {bias} "))
+    return found
+
+
+def learned_claims(key: str, rows: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """What is claimed of nets of one cell that were taught: who solves it, norms over the lag, and cosines."""
+    found = {f"{key}_solved": [float(row["done"] > 0) for row in rows]}
+    for when, look in (("fresh", 0), ("trained", -1)):
+        found |= {f"{key}_{path}_{when}": [row[when][path][-1] for row in rows] for path in ("whole", "cut")}
+        found[f"{key}_cosine_{when}"] = [row["looks"][look][1] for row in rows]
     return found
 
 
@@ -156,42 +170,5 @@ def _of(results: Results, begin: str) -> list[dict[str, Any]]:
 
 
 def draw(results: Results, path: Path) -> None:
-    """The figure: RNNs that vanish or explode, and carousels, mean and range over seeds."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.2, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    shades = {0.5: "#9ecae1", 0.9: "#4292c6", 1.0: "#2171b5", 1.1: "#08306b"}
-    for radius, colour in shades.items():
-        for squash, dashes in (("tanh", "-"), ("identity", (0, (5, 2))), ("sigmoid", (0, (1, 1.5)))):
-            label = f"radius {radius}" if squash == "tanh" else None
-            _line(left, _of(results, f"rnn {squash} {radius} "), colour, label, linestyle=dashes)
-    for dashes, word in (("-", "tanh"), ((0, (5, 2)), "linear"), ((0, (1, 1.5)), "logistic")):
-        left.plot([], [], color="#57606a", linestyle=dashes, label=word)
-    greens = ["#c7e9c0", "#a1d99b", "#74c476", "#41ab5d", "#238b45", "#005a32"]
-    for bias, colour in enumerate(greens):
-        _line(right, _of(results, f"lstm {bias} {RANDOM} "), colour, f"forget bias {bias}")
-    for panel in (left, right):
-        _line(panel, _of(results, "lstm1997"), "#d55e00", "carousel of 1997", linewidth=2.2)
-    _dress(left, "Plain RNN: $\\partial h_T / \\partial h_{T-q}$", 150)
-    _dress(right, "LSTM: $\\partial c_T / \\partial c_{T-q}$, recurrence cut", 1000)
-    left.set_ylabel("spectral norm")
-    figure.savefig(path, dpi=130, metadata={"Software": None})
-
-
-def _line(panel: Any, rows: Sequence[dict[str, Any]], colour: str, label: str | None, **style: Any) -> None:
-    if rows:
-        norms = torch.tensor([row["norm"] for row in rows], dtype=torch.float64).clamp_min(1e-300)
-        panel.plot(rows[0]["lags"], norms.log().mean(0).exp(), color=colour, label=label, **{"linewidth": 1.6, **style})
-        panel.fill_between(rows[0]["lags"], norms.amin(0), norms.amax(0), color=colour, alpha=0.15, linewidth=0)
-
-
-def _dress(panel: Any, title: str, furthest: int) -> None:
-    panel.set_title(title, loc="left", fontsize=10)
-    panel.set_yscale("log")
-    panel.set_ylim(1e-20, 1e8)
-    panel.set_xlim(-0.02 * furthest, furthest)
-    panel.set_xlabel("steps back, q")
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.grid(color="#d0d7de", linewidth=0.6)
-    panel.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+    """The figure: RNNs that vanish or explode, carousels fresh and trained, and the truncated rule beside the whole."""
+    picture.drawn({kind: _of(results, kind) for kind in ("rnn", "lstm1997 ", "lstm ", "learned ")}, path)
