@@ -1,4 +1,4 @@
-"""The figure of this paper: gradient flow by lag, fresh and trained, and how near the truncated rule is to the whole."""
+"""The figure of this paper: gradient flow by lag, fresh and trained, and how near the truncated rule comes to it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,11 @@ import torch
 RANDOM, FIXED = "random weights", "bias alone"
 Rows = Sequence[dict[str, Any]]
 ORANGE = "#d55e00"
-TAUGHT = {("lstm1997", 0): ("cell of 1997", ORANGE), ("lstm", 3): ("forget bias 3", "#78c679"), ("lstm", 5): ("forget bias 5", "#005a32")}
+TAUGHT = {
+    ("lstm1997", 0): ("cell of 1997", ORANGE),
+    ("lstm", 3): ("forget bias 3", "#78c679"),
+    ("lstm", 5): ("forget bias 5", "#005a32"),
+}
 """What nets that were taught are called, and their colours."""
 
 
