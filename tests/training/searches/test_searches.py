@@ -254,6 +254,7 @@ def test_what_is_not_finite_counts_as_worst() -> None:
         (lambda: search_named("snes", START, decay=1), TypeError, "'snes' has no option 'decay'; it has population"),
         (lambda: SNES(torch.zeros(0)), ValueError, "start has shape"),
         (lambda: SNES(START, population=1), ValueError, "population is 1"),
+        (lambda: GA(START, population=2**63), ValueError, "population is 9223372036854775808; .* to 2,147,483,648"),
         (lambda: SNES(START, sigma=0), ValueError, "sigma is 0"),
         (lambda: SNES(START, bounds=(1, -1)), ValueError, "the lowest value first"),
         (lambda: search_named("snes", START, bounds=3), ValueError, "bounds are 3; they are two numbers"),

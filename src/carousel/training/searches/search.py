@@ -13,6 +13,8 @@ from torch import Tensor
 from carousel.training.options import check_kinds, option_names
 
 RATES = ("sigma", "learning_rate", "deviation_rate")
+MOST = 2**31
+"""The largest population: of the numbers of a larger one even torch loses count."""
 SEARCHES: dict[str, type["Search"]] = {}
 
 
@@ -63,8 +65,8 @@ class Search(ABC):
                 f"start has shape {tuple(self.start.shape)}; a search starts from one vector of parameters"
             )
         check_kinds(type(self), {name: getattr(self, name) for name in _options(type(self))})
-        if self.population < 2:
-            raise ValueError(f"population is {self.population!r}; it is a whole number of at least 2")
+        if not 2 <= self.population <= MOST:
+            raise ValueError(f"population is {self.population!r}; it is a whole number from 2 to {MOST:,}")
         self._check_rates()
         if self.bounds is not None and not _ascending(self.bounds):
             raise ValueError(f"bounds are {self.bounds!r}; they are two numbers, the lowest value first")
