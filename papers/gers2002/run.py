@@ -28,6 +28,7 @@ LOOKS = {
 }
 TITLES = {
     "spikes10": "a spike every 10 steps", "recalled10": "the same, paper's rates and biases",
+    "entropy10": "the same by cross-entropy",
     "turned10": "paper's rates, output gate closed", "half10": "paper's rates, output gate half open",
     "both10": "paper's rates, both gates open", "open10": "paper's biases, a greater rate",
     "spikes30": "a spike every 30 steps", "cosine10": "cosine, period 10",
@@ -35,6 +36,8 @@ TITLES = {
     "rectangle10": "rectangle, period 10", "cosine25": "cosine, period 25",
     "delays10": "delays of 10 and 11 steps", "once10": "the same, one at a time",
 }  # fmt: skip
+JUDGED, SEEN = "recalled10 ", 1000
+"""The task of which it is claimed how long streams of a test are, and up to where."""
 
 
 def parts(settings: Settings) -> Parts:
@@ -110,6 +113,8 @@ def claims(results: Results) -> dict[str, list[float]]:
         found[f"{part} solved"] = [float(net["perfect"]) for net in result["nets"]]
         if solved:
             found[f"{part} streams"] = [float(net["streams"]) for net in solved]
+        if part.startswith(JUDGED):
+            found[f"{part} length"] = [min(net["mean"], SEEN) for net in result["nets"]]
         if solved and solved[0]["measured"] is not None:
             found[f"{part} off"] = [net["measured"] for net in solved]
     return found
