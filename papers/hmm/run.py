@@ -21,6 +21,9 @@ from papers.hmm.models import Model, learned, majority, one_bit_each
 from papers.hmm.nets import Settings, Teller, bits, improve
 from papers.hmm.timing import timing
 
+PLACES = ("short", "long", "longer", "longest")
+"""The lengths of strings in the names of claims."""
+
 
 def parts(settings: Settings) -> Parts:
     """One for each question, size and seed."""
@@ -110,13 +113,7 @@ def order(settings: Settings, length: int, seed: int) -> dict[str, Any]:
     drawn = tasks.with_class(tasks.order(how["strings"], length, generator))
     symbols = tasks.SYMBOLS + tasks.CLASSES
     model = learned(drawn, how["states"], symbols, seed=seed, iterations=how["iterations"], restarts=how["restarts"])
-    found = {"hmm": tasks.right(model, test)}
-    return found | ({"elman": order_elman(settings, length, seed)} if length in elman_lengths(settings) else {})
-
-
-def elman_lengths(settings: Settings) -> list[int]:
-    """The lengths that an Elman net is tried on."""
-    return settings["lengths"][: settings["order"]["elman"]]
+    return {"hmm": tasks.right(model, test), "elman": order_elman(settings, length, seed)}
 
 
 def order_elman(settings: Settings, length: int, seed: int) -> float:
@@ -208,7 +205,7 @@ def claims(results: Results) -> dict[str, list[float]]:
         "order_hand": by_hand["order"],
     }
     orders = sorted(_rows(results, "order").items())
-    for place, (length, rows) in zip(("short", "long"), orders, strict=True):
+    for place, (length, rows) in zip(PLACES, orders, strict=False):
         for way in rows[0]:
             found[f"order_{way}_{place}"] = [row[way] for row in rows]
         found[f"order_lstm_{place}"] = results[f"online {length}"]["lstm"]
@@ -265,7 +262,9 @@ def draw(results: Results, path: Path) -> None:
     figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     recalls = sorted(_rows(results, "recall").items())
-    for name, color in zip(recalls[0][1][0], ("#9ecae1", "#08519c", "#d55e00"), strict=True):
+    *models, lstm = recalls[0][1][0]
+    blues = ["#9ecae1", "#4292c6", "#2171b5", "#08306b"]
+    for name, color in {**dict(zip(models, blues, strict=False)), lstm: "#d55e00"}.items():
         missing = [fmean(row[name]["missing"] for row in rows) for _, rows in recalls]
         label = "LSTM" if name == "lstm" else f"HMM, {name} states"
         left.plot([width for width, _ in recalls], missing, "-o", color=color, markersize=4, label=label)
@@ -277,12 +276,15 @@ def draw(results: Results, path: Path) -> None:
     orders = sorted(_rows(results, "order").items())
     named = {"hmm": ("#4292c6", "HMM"), "elman": ("#57606a", "Elman net"), "lstm": ("#d55e00", "LSTM")}
     for way, (color, label) in named.items():
-        shares = {length: [row[way] for row in rows if way in row] for length, rows in orders}
-        if way == "lstm":
-            shares = {length: results[f"online {length}"]["lstm"] for length, _ in orders}
-        means = {length: fmean(share) for length, share in shares.items() if share}
+        shares = {
+            length: results[f"online {length}"]["lstm"] if way == "lstm" else [row[way] for row in rows]
+            for length, rows in orders
+        }
+        means = {length: fmean(share) for length, share in shares.items()}
         right.plot(list(means), list(means.values()), "-o", color=color, markersize=4, label=label)
-    right.set(xlabel="length of the strings", ylim=(0, 1.05), xticks=[length for length, _ in orders])
+    right.set(xlabel="length of the strings", ylim=(0, 1.05), xscale="log")
+    right.set_xticks([length for length, _ in orders], [str(length) for length, _ in orders], minor=False)
+    right.minorticks_off()
     right.set_title("Temporal order: share told rightly", loc="left", fontsize=10, fontweight="bold")
     for panel in (left, right):
         _neat(panel)
