@@ -1,4 +1,4 @@
-"""Evolino and Evoke on superimposed sines, Mackey-Glass and a^n b^n c^n, beside autoregression and echo states."""
+"""Evolino and Evoke on superimposed sines, Mackey-Glass and a^n b^n c^n, beside gradients, echo states and AR."""
 
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from carousel.data import Batch
 from carousel.nn import FeedbackLSTM
 from carousel.tasks import SequenceLabeler
 from carousel.tasks.forecasting.batches import Ready
-from carousel.training import Evolino, Plan, fit
+from carousel.training import BPTT, Evolino, Method, Plan, fit
 from papers.experiment import Parts, Results
 from papers.schmidhuber2007.baselines import Echo, autoregression, best_ahead, best_echo, echoes, run_on
 from papers.schmidhuber2007.series import mackey_glass, nrmse, sines, word
@@ -31,11 +31,13 @@ def parts(settings: Settings) -> Parts:
         for count in settings["sines"]:
             found[f"sines {count} esn {seed}"] = partial(sines_esn, settings, count, seed)
             found[f"sines {count} evolino {seed}"] = partial(sines_evolino, settings, count, seed, "evolino")
+            found[f"sines {count} gradient {seed}"] = partial(sines_gradient, settings, count, seed)
         found[f"mackey esn {seed}"] = partial(mackey_esn, settings, seed)
         found[f"mackey tuned {seed}"] = partial(mackey_tuned, settings, seed)
         found[f"mackey evolino {seed}"] = partial(mackey_evolino, settings, seed)
         for largest in settings["words"]:
             found[f"words {largest} evolino {seed}"] = partial(words, settings, largest, seed, "evolino")
+            found[f"words {largest} gradient {seed}"] = partial(words, settings, largest, seed, "gradient")
             found[f"words {largest} esn {seed}"] = partial(words_esn, settings, largest, seed)
     for seed in range(settings["evoke_seeds"]):
         for count in settings["evoke_sines"]:
@@ -51,9 +53,9 @@ def whole(target: Floats) -> Batch:
     return Batch(inputs=values[..., :0], indices=torch.arange(values.shape[1]), target=values)
 
 
-def evolved(model: FeedbackLSTM, batch: Batch, method: Evolino, generations: int) -> list[float]:
-    """Evolve on one batch; the loss of each generation's beginning."""
-    reports = list(fit(model, Ready(batch), method, Plan(epochs=generations)))
+def trained(model: FeedbackLSTM, batch: Batch, method: Method, epochs: int) -> list[float]:
+    """Train on one batch; the loss of each epoch."""
+    reports = list(fit(model, Ready(batch), method, Plan(epochs=epochs)))
     return [epoch["loss"] for epoch in reports[-1].history]
 
 
@@ -74,11 +76,20 @@ def network(settings: Settings, hidden: int, seed: int, backprojection: float) -
 
 def sines_evolino(settings: Settings, count: int, seed: int, kind: str) -> dict[str, Any]:
     """Evolve on the steps before `taught`, and run free over those after it."""
-    series = sines(settings["frequencies"][:count], settings["tested"])
     own = settings["sine"] | settings[f"sine_{kind}"]
+    return _continued(settings, count, seed, own, Evolino(seed=seed, **own["method"]))
+
+
+def sines_gradient(settings: Settings, count: int, seed: int) -> dict[str, Any]:
+    """The same network, all of it learned by backpropagation through time and Adam with the truth fed back."""
+    own = settings["sine"] | settings["sine_gradient"]
+    return _continued(settings, count, seed, own, BPTT(**own["method"]))
+
+
+def _continued(settings: Settings, count: int, seed: int, own: Settings, method: Method) -> dict[str, Any]:
+    series = sines(settings["frequencies"][:count], settings["tested"])
     model = network(settings, own["hidden"][count - 2], seed, own["backprojection"])
-    method = Evolino(seed=seed, **own["method"])
-    losses = evolved(model, whole(series[: settings["taught"], None]), method, own["generations"])
+    losses = trained(model, whole(series[: settings["taught"], None]), method, own["epochs"])
     run = dream(model, series[:, None], settings["taught"])[:, 0]
     return {"nrmse": nrmse(run, series[settings["taught"] :]), "losses": losses, "run": run.tolist()}
 
@@ -114,7 +125,7 @@ def mackey_evolino(settings: Settings, seed: int) -> dict[str, Any]:
     length = settings["washout"] + own["free"]
     first = range(0, own["taught"] - length + 1, own["stride"])
     windows = np.stack([series[at : at + length] for at in first], axis=1)
-    losses = evolved(model, whole(windows), Evolino(seed=seed, **own["method"]), own["generations"])
+    losses = trained(model, whole(windows), Evolino(seed=seed, **own["method"]), own["epochs"])
     read = own["read"]
     tests = np.stack([series[start + 1 - read : start + 1 + AHEAD] for start in starts], axis=1)
     run = dream(model, tests, read)
@@ -160,10 +171,10 @@ def words(settings: Settings, largest: int, seed: int, kind: str) -> dict[str, A
     """Learn the words up to n = largest, and count how far every word is accepted."""
     own = settings["word"] | settings[f"word_{kind}"]
     strings, labels = zip(*map(word, range(1, largest + 1)), strict=True)
+    method, options = ("bptt", own["method"]) if kind == "gradient" else ("evolino", {"seed": seed, **own["method"]})
     labeler = SequenceLabeler(
-        cell=own["cell"], hidden_size=own["hidden"], bidirectional=False, method="evolino",
-        method_options={"seed": seed, **own["method"]}, max_epochs=own["generations"], validation_fraction=0.0,
-        random_state=seed,
+        cell=own["cell"], hidden_size=own["hidden"], bidirectional=False, method=method, method_options=options,
+        max_epochs=own["epochs"], validation_fraction=0.0, random_state=seed,
     )  # fmt: skip
     labeler.fit(list(strings), list(labels))
     accepted = _accepted(labeler.predict, settings["longest"])
@@ -220,7 +231,7 @@ def draw(results: Results, path: Path) -> None:
     figure = Figure(figsize=(9.2, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     looks = {
-        "evolino": ("#d55e00", "Evolino"), "evoke": ("#0072b2", "Evoke"),
+        "evolino": ("#d55e00", "Evolino"), "evoke": ("#0072b2", "Evoke"), "gradient": ("#cc79a7", "LSTM by gradient"),
         "esn": ("#57606a", "echo state network"), "ar": ("#009e73", "linear autoregression"),
     }  # fmt: skip
     for number, (kind, (colour, label)) in enumerate(looks.items()):
@@ -231,12 +242,12 @@ def draw(results: Results, path: Path) -> None:
             points = [(int(name.split("_")[1]), value) for name, values in own.items() for value in values]
             if points:
                 step = 0.12 if panel is left else 1.2
-                at, values = zip(*[(x + (number - 1.5) * step, value) for x, value in points], strict=True)
+                at, values = zip(*[(x + (number - 2) * step, value) for x, value in points], strict=True)
                 panel.plot(at, values, "o", color=colour, markersize=4, alpha=0.6, label=label)
     left.set(yscale="log", xlabel="sines", ylabel="NRMSE of the free run", xticks=[2, 3, 4, 5])
-    right.set(xlabel="largest n in training", ylabel="accepted up to n", yscale="symlog", xticks=[10, 20])
+    right.set(xlabel="largest n in training", ylabel="accepted up to n", yscale="symlog", xticks=[10, 20, 30, 40])
     for panel in (left, right):
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color="#d0d7de", linewidth=0.6)
-    left.legend(frameon=False, fontsize=8)
+    figure.legend(*left.get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside lower center", ncols=5)
     figure.savefig(path, dpi=130, metadata={"Software": None})
