@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from carousel import load
+from carousel.cli.flags import values_of
+from carousel.cli.recipe import sections
 from tests.cli.calls import Call, names, write_rows
 from tests.cli.test_fit import COMPLETE
 from tests.training.corridor import Corridor
@@ -93,10 +95,35 @@ def test_evolution_by_name(call: Call) -> None:
     assert load("runs/Corridor-v0").network_.critic is None
 
 
+def test_workers_are_given_by_number_or_by_name() -> None:
+    settings = sections("control")["estimator"]
+    assert [values_of(settings, {"workers": [text]}) for text in ("2", "ray")] == [{"workers": 2}, {"workers": "ray"}]
+    assert settings["workers"].metavar() == "INTEGER|TEXT"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_on_a_cluster_is_the_same(call: Call) -> None:
+    ray = pytest.importorskip("ray", reason="for Ray, pip install 'carousel-lstm[ray]'", exc_type=ImportError)
+    ray.init(num_cpus=2, include_dashboard=None, log_to_driver=False, logging_level="warning")
+    try:
+        for out, more in (("alone", []), ("apart", ["--workers", "ray"])):
+            found = call("fit", "control", "CartPole-v1", "--out", out, "--json", *more, *QUICK)
+            assert found.exit_code == 0, found.stderr
+            assert json.loads(found.stdout)["run"] == out
+    finally:
+        ray.shutdown()
+    assert "workers: ray\n" in Path("apart/config.yaml").read_text(encoding="utf-8")
+    assert load("apart").workers == "ray"
+    weights = (Path(out, "model.safetensors").read_bytes() for out in ("alone", "apart"))
+    assert next(weights) == next(weights)
+
+
 def test_calls_that_make_no_sense(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     for words, sentence in (
         ("Nowhere-v7", "there is no environment 'Nowhere-v7'"),
         (f"{NAME} --method bptt", "method 'bptt' learns from data, and an environment has none"),
+        (f"{NAME} --workers many", "workers is 'many'; give 1 or more, or 'ray'"),
         (f"{NAME} --episodes 0", "episodes is 0; at least one is measured"),
     ):
         found = call("fit", "control", *words.split(), *(QUICK[:-2]))

@@ -1,9 +1,6 @@
 """Controllers: learning to act, playing, saving, and what they refuse."""
 
 import copy
-import os
-import pickle
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,11 +17,10 @@ from carousel.tasks.control.baselines import baseline_returns
 from carousel.tasks.control.batches import Turns
 from carousel.tasks.control.evaluation import Returns
 from carousel.tasks.control.spaces import senses_of
-from carousel.tasks.control.split import split
-from carousel.tasks.control.world import MadeWorld, world_of
+from carousel.tasks.control.world import world_of
 from carousel.training import CheckpointError
 from carousel.training.evolution import batched_losses
-from tests.training.corridor import Cart, Corridor, Failing, Forgetful, Placed, controller, network, stopped
+from tests.training.corridor import Cart, Corridor, Forgetful, controller, network, stopped
 from tests.training.problem import timeless
 
 LONG: dict[str, Any] = {"batch_size": 16, "updates_per_epoch": 15, "max_epochs": 2, "learning_rate": 0.03}
@@ -148,39 +144,6 @@ def test_a_vector_environment_gives_the_same_bits() -> None:
     assert (
         together.evaluate(lanes, episodes=30).values.tolist() == alone.evaluate(Corridor, episodes=30).values.tolist()
     )
-
-
-def test_environments_in_processes_give_the_same_bits_also_when_one_is_killed() -> None:
-    options: dict[str, Any] = {"rollout": 5, "updates_per_epoch": 2, "batch_size": 5}
-    alone = controller(**options).fit(Cart)
-    apart, team = controller(**options, workers=2), list[Any]()
-    for report in apart.fit_reports(Cart):
-        team = apart._world._team  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
-        if report.update == 1:
-            os.kill(team[1].pid, signal.SIGKILL)
-    assert [keeper.births for keeper in team] == [1, 2]
-    assert [keeper.pid for keeper in team] == [None, None]
-    for name, own in alone.network_.state_dict().items():
-        assert torch.equal(own, apart.network_.state_dict()[name]), name
-    assert timeless(tuple(apart.history_)) == timeless(tuple(alone.history_))
-
-
-def test_a_world_in_processes_says_what_is_wrong() -> None:
-    lanes = gymnasium.vector.SyncVectorEnv([Cart] * 2, autoreset_mode=gymnasium.vector.AutoresetMode.DISABLED)
-    with pytest.raises(ValueError, match="workers is 2, but a vector environment runs where it was made"):
-        controller(workers=2).fit(lanes)
-    with pytest.raises(TypeError, match="the task cannot be sent to a process"):
-        controller(workers=2).fit(lambda: Corridor(3))
-    world = split(MadeWorld(Failing, 9), 1)
-    with pytest.raises(RuntimeError, match="out of order"):
-        world.begin(np.arange(2), [1, 2])
-    assert type(copy.deepcopy(world)) is MadeWorld
-    assert type(pickle.loads(pickle.dumps(split(MadeWorld(Corridor, 9), 1)))) is MadeWorld
-    lost = split(MadeWorld(Placed, 9), 1)
-    lost.begin(np.arange(2), [1, 2])
-    lost.close()
-    with pytest.raises(ValueError, match="the environment does not repeat itself"):
-        lost.step(np.arange(2), np.array([0, 1]))
 
 
 @pytest.mark.parametrize("kind", [gymnasium.vector.SyncVectorEnv, gymnasium.vector.AsyncVectorEnv])
@@ -377,15 +340,6 @@ def test_a_run_does_not_go_on_in_another_world(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is the checkpoint of another run: .*Reversed"):
         list(controller(max_epochs=4).fit_reports(lambda: Reversed(Cart()), checkpoint=run))
     assert len(list(controller(max_epochs=4, workers=2).fit_reports(Cart, checkpoint=run))) > 0
-
-
-def test_environments_in_processes_serve_populations_in_processes() -> None:
-    options: dict[str, Any] = {"method": "evolution", "max_epochs": 1, "updates_per_epoch": 1}
-    found = [
-        controller(**options, workers=many, method_options={"population": 4, "chunk": 2, "workers": many}).fit(Cart)
-        for many in (1, 2)
-    ]
-    assert torch.equal(*(each.network_.actor.line.weight for each in found))
 
 
 def test_a_world_can_be_sent_elsewhere() -> None:

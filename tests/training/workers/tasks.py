@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from carousel.data import Batch
@@ -61,6 +62,33 @@ def dying(number: int) -> int:
     if number == 1 and multiprocessing.parent_process() is not None:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+class Counting:
+    """Counts its questions; some make it fail, or end its process."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, question: str) -> int:
+        if question == "fail":
+            raise ValueError("no number")
+        if question == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.count += 1
+        return self.count
+
+
+class Adding:
+    """Writes into what it has and into what it is given."""
+
+    def __init__(self, size: int) -> None:
+        self.total = np.zeros(size)
+
+    def __call__(self, numbers: Any) -> float:
+        self.total += numbers
+        numbers[:] = 0
+        return float(self.total.sum())
 
 
 class Mortal(OurSummer):

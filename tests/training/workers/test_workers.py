@@ -5,7 +5,6 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,30 +15,11 @@ from sklearn.base import clone
 
 from carousel.tasks import SequenceRegressor
 from carousel.training import Evolution, Plan, fit
-from carousel.training.workers import Here, Processes, RayWorkers, WorkerError, Workers, processes, workers_of
+from carousel.training.workers import Here, Processes, WorkerError, Workers, processes, workers_of
 from tests.training.problem import OurSummer, batches, timeless, train, weights
 from tests.training.workers import tasks
 
 ray_ready = pytest.mark.filterwarnings("ignore")  # Ray's own
-
-
-@pytest.fixture(scope="module")
-def two() -> Iterator[Workers]:
-    with Processes(2) as workers:
-        yield workers
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Workers]:
-    pytest.importorskip("ray", reason="for Ray, pip install 'carousel-lstm[ray]'", exc_type=ImportError)
-    with RayWorkers() as workers:
-        yield workers
-
-
-@pytest.fixture(params=["here", "processes", pytest.param("ray", marks=ray_ready)])
-def workers(request: pytest.FixtureRequest) -> Workers:
-    name = {"processes": "two", "ray": "cluster"}.get(request.param)
-    return Here() if name is None else request.getfixturevalue(name)
 
 
 def test_results_come_in_the_order_of_the_items(workers: Workers) -> None:
@@ -135,6 +115,7 @@ def _lives(pid: int) -> bool:
 
 
 def test_an_answer_that_nobody_waits_for_is_not_taken_for_the_next(two: Workers) -> None:
+    two.map(tasks.double, range(2))
     for place, _ in two.finished(tasks.slow_first, range(4)):
         assert place
         break

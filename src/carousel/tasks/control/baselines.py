@@ -1,5 +1,6 @@
 """Policies without sense that a sceptic would ask for: at random, and always the same."""
 
+from contextlib import closing
 from typing import Any
 
 from carousel.tasks.control.evaluation import Returns, always, at_random, played
@@ -13,7 +14,12 @@ AMOUNTS = ("always the lowest", "always the middle", "always the highest")
 
 def baseline_returns(estimator: Any, environment: Any = None, *, episodes: int, seed: int = 0) -> dict[str, Returns]:
     """The returns of random actions, and of the best action that is always the same, on the episodes of `evaluate`."""
-    world: World = estimator._world_again(environment)
+    with closing(estimator._world_again(environment)) as world:
+        return _returns(estimator, world, episodes, seed)
+
+
+def _returns(estimator: Any, world: World, episodes: int, seed: int) -> dict[str, Returns]:
+    """The same, in that world."""
     actions, indices = actions_from(estimator.actions_), estimator._indices(seed, episodes)
     found = {"random actions": played(world, indices, lambda: at_random(actions, seed))}
     if actions.cases > MOST:

@@ -1,6 +1,7 @@
 """`Controller`: acts in an environment, and learns from rewards."""
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -21,6 +22,7 @@ from carousel.tasks.control.world import MadeWorld, Step, World, world_of
 from carousel.tasks.parameters import parameter, redefault
 from carousel.training import METHODS, Report
 from carousel.training.policy import PolicyGradient
+from carousel.training.workers import Here, Workers, workers_of
 
 GLANCES = 4
 """Episodes of random actions from which observations are first scaled."""
@@ -45,7 +47,11 @@ class Controller(SequenceEstimator):
     validation_episodes: int = parameter(
         8, "episodes after each epoch by which the best weights are chosen; 0 for none", minimum=0
     )
-    workers: int = parameter(1, "processes that the environments run in; 1 is this one", minimum=1)
+    workers: int | str | Workers = parameter(
+        1,
+        "who runs the environments: 1 is this process, more are processes on this machine, 'ray' is a Ray cluster",
+        minimum=1,
+    )
     longest: int = parameter(10_000, "steps after which an episode is cut off, if nothing else ends it", minimum=1)
 
     hidden_size: int = redefault(SequenceEstimator, "hidden_size", 32)
@@ -128,8 +134,8 @@ class Controller(SequenceEstimator):
         check_is_fitted(self, "network_")
         if episodes < 1:
             raise ValueError(f"episodes is {episodes}; at least one is played")
-        world = self._world_again(environment)
-        return played(world, self._indices(seed, episodes), self.network_.follow)
+        with closing(self._world_again(environment)) as world:
+            return played(world, self._indices(seed, episodes), self.network_.follow)
 
     def episode(self, environment: Any = None, *, seed: int = 0) -> Trail:
         """One whole episode, step by step; the first of those that `evaluate` plays."""
@@ -140,7 +146,7 @@ class Controller(SequenceEstimator):
         def watch(observations: NDArray[Any], actions: NDArray[Any], step: Step) -> None:
             rows.append((senses.read(observations)[0], np.ravel(actions[0]), step.rewards[0]))
 
-        played(self._world_again(environment), self._indices(seed, 1), self.network_.follow, watch)
+        played(self._known_world(environment), self._indices(seed, 1), self.network_.follow, watch)
         seen, done, gained = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
         return Trail(seen, done, gained, senses.seen)
 
@@ -150,7 +156,14 @@ class Controller(SequenceEstimator):
         return self.evaluate(environment).mean
 
     def _world_again(self, environment: Any = None) -> World:
-        """A world to play in. Raises ValueError for one that shows or takes something else than the first one."""
+        """A world to play in, with the workers if there are any; see `_known_world`."""
+        return self._spread(self._known_world(environment))
+
+    def _known_world(self, environment: Any) -> World:
+        """A world to play in, in this process.
+
+        Raises ValueError for one that shows or takes something else than the first one.
+        """
         environment = getattr(self, "environment_", None) if environment is None else environment
         if environment is None:
             raise ValueError("it learned in an environment without an id; say in which one to play")
@@ -165,21 +178,28 @@ class Controller(SequenceEstimator):
         return world
 
     def _world_of(self, environment: Any) -> World:
-        """The world of an environment, in processes if that is asked for."""
+        """The world of an environment, in this process. Raises ValueError for one that cannot go to the workers."""
         world = world_of(environment, self.longest)
-        if self.workers == 1:
-            return world
-        if not isinstance(world, MadeWorld):
+        if not isinstance(world, MadeWorld) and not isinstance(workers_of(self.workers), Here):
             raise ValueError(
-                f"workers is {self.workers}, but a vector environment runs where it was made; give an id, or a function"
+                f"workers is {self.workers!r}, but a vector environment runs where it was made; give an id, or a "
+                "function"
             )
-        return split(world, self.workers)
+        return world
+
+    def _spread(self, world: World) -> World:
+        """The world, with the workers if that is asked for; those that were begun for it end with it."""
+        workers = workers_of(self.workers)
+        if isinstance(workers, Here) or not isinstance(world, MadeWorld):
+            return world
+        return split(world, workers, own=workers is not self.workers)
 
     def _check_options(self) -> None:
         if self.bidirectional or self.dropout:
             name = "bidirectional" if self.bidirectional else "dropout"
             why = "the future is not known" if self.bidirectional else "who acts must be who learns"
             raise ValueError(f"{name} is {getattr(self, name)}, but {why}: a Controller does without")
+        workers_of(self.workers)
         self._method()
 
     def _learn_in(self, world: World, seed: int, checkpoint: Any) -> Generator[Report, None, None]:
@@ -187,7 +207,7 @@ class Controller(SequenceEstimator):
         lanes = self.batch_size if world.most is None else min(world.most, self.batch_size)
         validation = Turns(self.validation_episodes, 0, 1, seed + 1) if self.validation_episodes else None
         material = Material(Turns(lanes, self.rollout, self.updates_per_epoch, seed), validation)
-        self._world = world
+        self._world = world = self._spread(world)
         try:
             yield from self._learn(material, seed, checkpoint)
         finally:

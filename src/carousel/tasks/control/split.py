@@ -1,6 +1,6 @@
-"""Environments in processes, which may be killed: their episodes are then played again up to where they were."""
+"""Environments in other processes, which may be killed: their episodes are then played again up to where they were."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carousel.tasks.control.world import FORGETFUL, MadeWorld, Rows, Step, World
-from carousel.training.workers import Keeper, LostError, WorkerError
+from carousel.training.workers import Keeper, LostError, WorkerError, Workers
 
 TRIES = 5
 """How often a step may be lost with its process before it is the environment's fault."""
@@ -51,20 +51,37 @@ class Stage:
         return seen, getattr(self.worlds[asked.world], asked.what)(asked.lanes, asked.given)
 
 
+@dataclass
+class Team:
+    """Who has the environments of a world and of those apart from it, which tell each other by numbers.
+
+    own: the workers that end with it, if there are any.
+    """
+
+    keepers: list[Keeper]
+    own: Workers | None = None
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def close(self) -> None:
+        """End the processes."""
+        for keeper in self.keepers:
+            keeper.close()
+        if self.own is not None:
+            self.own.close()
+
+
 class SplitWorld(World):
-    """Environments in so many processes, each with one thread and on one core; lane i is in process i modulo `count`.
+    """Environments with a team of workers, on this machine or others; of n of them, lane i is with the i modulo n-th.
 
     What comes out is what `MadeWorld` gives, to the bit. Where a process is lost, another takes its place, and plays
     the episodes that were under way again, from their seeds by the actions that were taken.
-    Raises TypeError for a function that cannot be sent to a process.
     """
 
-    def __init__(self, pattern: MadeWorld, team: Sequence[Keeper], numbers: Any = None) -> None:
+    def __init__(self, pattern: MadeWorld, team: Team) -> None:
         super().__init__(pattern.longest)
         self._pattern, self._team = pattern, team
-        self._numbers = count() if numbers is None else numbers
-        self._number = next(self._numbers)
-        self._births = [0] * len(team)
+        self._number = next(team.numbers)
+        self._births = [0] * len(team.keepers)
         self._episodes: dict[int, Episode] = {}
         self.observation_space, self.action_space = pattern.observation_space, pattern.action_space
 
@@ -73,7 +90,7 @@ class SplitWorld(World):
         return _pattern, (self._pattern,)
 
     def apart(self) -> World:
-        return SplitWorld(self._pattern, self._team, self._numbers)
+        return SplitWorld(self._pattern, self._team)
 
     @property
     def title(self) -> str:
@@ -84,8 +101,7 @@ class SplitWorld(World):
         return None
 
     def close(self) -> None:
-        for keeper in self._team:
-            keeper.close()
+        self._team.close()
 
     def _reset(self, lanes: NDArray[np.int64], seeds: Sequence[int]) -> Rows:
         seen = self._all("begin", lanes, np.array(seeds, dtype=object), lambda rows: (rows,))[0]
@@ -103,7 +119,8 @@ class SplitWorld(World):
 
     def _all(self, what: str, lanes: NDArray[np.int64], given: Any, columns: Callable[[Any], Any]) -> list[Rows]:
         """Ask the processes of all these lanes; the columns of their answers, a row a lane."""
-        waiting = {place: np.flatnonzero(lanes % len(self._team) == place) for place in range(len(self._team))}
+        size = len(self._team.keepers)
+        waiting = {place: np.flatnonzero(lanes % size == place) for place in range(size)}
         waiting = {place: at for place, at in waiting.items() if len(at)}
         found: list[tuple[NDArray[np.int64], Any]] = []
         try:
@@ -125,7 +142,7 @@ class SplitWorld(World):
 
     def _ask(self, place: int, what: str, lanes: NDArray[np.int64], given: Any) -> None:
         """Ask a process; one that is new is told first which episodes of ours were under way."""
-        keeper, size = self._team[place], len(self._team)
+        keeper, size = self._team.keepers[place], len(self._team.keepers)
         keeper.begin()
         known = self._births[place] == keeper.births
         before = [(lane // size, own.seed, own.actions) for lane, own in self._under_way(place)]
@@ -133,7 +150,7 @@ class SplitWorld(World):
 
     def _answer(self, place: int) -> tuple[Any] | None:
         """What a process answers; None where it was lost. Raises ValueError where episodes do not repeat themselves."""
-        keeper = self._team[place]
+        keeper = self._team.keepers[place]
         try:
             seen, answer = keeper.answer()
         except LostError:
@@ -146,7 +163,7 @@ class SplitWorld(World):
 
     def _under_way(self, place: int) -> list[tuple[int, Episode]]:
         """The lanes of a process, and their episodes."""
-        return [(lane, own) for lane, own in self._episodes.items() if lane % len(self._team) == place]
+        return [(lane, own) for lane, own in self._episodes.items() if lane % len(self._team.keepers) == place]
 
 
 def _pattern(world: MadeWorld) -> MadeWorld:
@@ -154,10 +171,13 @@ def _pattern(world: MadeWorld) -> MadeWorld:
     return world
 
 
-def split(world: MadeWorld, workers: int) -> SplitWorld:
-    """The world with its environments in so many processes."""
+def split(world: MadeWorld, workers: Workers, *, own: bool = False) -> SplitWorld:
+    """The world with its environments with these workers, who end with it if they are its own.
+
+    Raises TypeError, here or when it is first played in, for environments that cannot be sent to a process.
+    """
     stage = Stage(world.make, world.longest)
-    return SplitWorld(world, [Keeper(stage, place) for place in range(workers)])
+    return SplitWorld(world, Team(workers.keepers(stage), workers if own else None))
 
 
 def _again(world: World, lane: NDArray[np.int64], seed: int, actions: list[Any]) -> Any:

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Self, cast
 
+from carousel.training.workers.keeper import Keeper, LostError
 from carousel.training.workers.work import FAILED, ITEM, READY, TASK, one_thread, work
 from carousel.training.workers.workers import Task, WorkerError, Workers
 
@@ -48,6 +49,10 @@ class Processes(Workers):
         """The place of each item and its result, as they come; see `Workers.finished`."""
         pieces = [pickled(item, "an item") for item in items]
         return self._answers(_Round(pickled(task, "the task"), pieces))
+
+    def keepers(self, task: Task) -> list[Keeper]:
+        """As many further processes, each of which keeps what it is at; see `Workers.keepers`."""
+        return [ProcessKeeper(task, place) for place in range(self.count)]
 
     def _answers(self, round_: "_Round") -> Iterator[tuple[int, Any]]:
         try:
@@ -94,6 +99,54 @@ class Processes(Workers):
         check_began(worker.ready, exit_code)
         assert worker.item is not None
         round_.put_back(worker.item, exit_code)
+
+
+class ProcessKeeper(Keeper):
+    """A process on this machine, with one thread and on one core, in which one task answers questions.
+
+    Raises TypeError for a task that cannot be sent to a process.
+    """
+
+    def __init__(self, task: Task, place: int) -> None:
+        self._task, self._place = pickled(task, "the task"), place
+        self._team: dict[int, _Worker] = {}
+        weakref.finalize(self, end, self._team, os.getpid())
+
+    def begin(self) -> None:
+        if not self._team:
+            self._team[0] = worker = started(self._place)
+            self.births += 1
+            with suppress(OSError):  # it is gone, which the next answer tells
+                worker.pipe.send_bytes(TASK + self._task)
+
+    def ask(self, question: Any) -> None:
+        self.begin()
+        with suppress(OSError):
+            self._team[0].pipe.send_bytes(ITEM + pickled(question, "a question"))
+
+    def answer(self) -> Any:
+        worker = self._team[0]
+        try:
+            kind, content = worker.receive()
+            if kind == READY:
+                kind, content = worker.receive()
+        except (EOFError, OSError):
+            worker.process.join()
+            exit_code = worker.process.exitcode
+            self.close()
+            check_began(worker.ready, exit_code)
+            raise LostError(f"a worker process ended with exit code {exit_code}") from None
+        if kind == FAILED:
+            raise content
+        return content
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process, None where none runs."""
+        return self._team[0].process.pid if self._team else None
+
+    def close(self) -> None:
+        end(self._team, os.getpid())
 
 
 class _Round:
