@@ -28,13 +28,15 @@ LOOKS = {
 }
 TITLES = {
     "spikes10": "a spike every 10 steps", "recalled10": "the same, paper's rates and biases",
-    "entropy10": "the same by cross-entropy",
-    "turned10": "paper's rates, output gate closed", "half10": "paper's rates, output gate half open",
-    "both10": "paper's rates, both gates open", "open10": "paper's biases, a greater rate",
-    "spikes30": "a spike every 30 steps", "cosine10": "cosine, period 10",
-    "opencosine10": "the same, paper's biases", "triangle10": "triangle, period 10",
-    "rectangle10": "rectangle, period 10", "cosine25": "cosine, period 25",
-    "delays10": "delays of 10 and 11 steps", "once10": "the same, one at a time",
+    "entropy10": "the same by cross-entropy", "turned10": "paper's rates, output gate closed",
+    "half10": "paper's rates, output gate half open", "both10": "paper's rates, both gates open",
+    "open10": "paper's biases, a greater rate", "spikes30": "a spike every 30 steps",
+    "cosine10": "cosine, period 10", "opencosine10": "the same, paper's biases",
+    "triangle10": "triangle, period 10", "rectangle10": "rectangle, period 10",
+    "fading10": "the same, a greater rate that fades", "cosine25": "cosine, period 25",
+    "delays10": "delays of 10 and 11 steps", "linear10": "one after another, linear output",
+    "once10": "the same, one at a time", "once49": "delays of 49 and 50 steps, one at a time",
+    "apart5": "10 and 15 steps, linear output", "all5": "10 to 15 steps", "all10": "10 to 20 steps",
 }  # fmt: skip
 JUDGED, SEEN = "recalled10 ", 1000
 """The task of which it is claimed how long streams of a test are, and up to where."""
