@@ -1,6 +1,6 @@
 """Spoken digits: synthetic ones to learn from, real ones to be tested on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from carousel.data import corpora
 from carousel.data.audio import AddNoise, JitterFeatures, SpeechFrontend, read_audio
-from carousel.data.audio.recording import resample
+from carousel.data.audio.recording import Recording, resample
 from carousel.data.corpora import Voice, spoken
+from carousel.data.errors import DataError
 
 VOICES = {"en": "en-us", "es": "es-419", "fr": "fr", "it": "it", "ru": "ru"}
 """eSpeak's voices, as near to the speakers' own countries as it has them."""
@@ -67,12 +68,20 @@ def synthetic(language: str, variants: tuple[str, ...], each: int, varied: bool,
     for variant in variants:
         for digit in [*range(10)] * each:
             name = f"{VOICES[language]}+{variant}"
-            recording, _ = spoken(str(digit), drawn(name, rng) if varied else Voice(name))
+            recording = said(digit, drawn(name, rng) if varied else Voice(name))
             samples = resample(recording.samples, recording.rate, frontend.rate)
             samples = noise(altered(samples, rng), rng) if varied else samples
             found[0].append(frontend.features(samples).astype(np.float64))
             found[1].append(digit)
     return Digits(*found)
+
+
+def said(digit: int, voice: Voice) -> Recording:
+    """The digit by that voice; where eSpeak breaks down for it, with its pitch in a narrower range."""
+    try:
+        return spoken(str(digit), voice)[0]
+    except DataError:
+        return spoken(str(digit), replace(voice, range=Voice.range))[0]
 
 
 def altered(samples: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -135,9 +135,23 @@ def test_synthesis() -> None:
         corpora.spoken("a", Voice("xx-none"))
 
 
+def test_a_synthesiser_that_breaks_down_takes_nobody_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader")
+    mended, broken = espeak.SPEAKER, tmp_path / "broken.py"
+    for last_words in ("", "sys.stdout.write('{\"bytes\": 8}\\n1234')"):
+        broken.write_text(f"import os, sys\nsys.stdin.readline()\n{last_words}\nsys.stdout.flush()\nos.abort()\n")
+        monkeypatch.setattr(espeak, "SPEAKER", broken)
+        espeak._speaker.cache_clear()
+        with pytest.raises(
+            DataError, match=r"broke down \(exit code -6\) at 'a' .*pitch=20, range=90.*take a higher pitch"
+        ):
+            corpora.spoken("a", Voice("en-us", pitch=20, range=90))
+        monkeypatch.setattr(espeak, "SPEAKER", mended)
+        assert corpora.spoken("a")[0].seconds > 0.1
+
+
 def test_synthesis_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "espeakng_loader", None)
-    espeak._library.cache_clear()
     with pytest.raises(ImportError, match=r"carousel-lstm\[speech\]"):
         corpora.spoken("a")
 

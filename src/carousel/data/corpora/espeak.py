@@ -1,12 +1,18 @@
 """Speech made by eSpeak NG, with the time of each phone: training data where recordings are few.
 
-The synthesiser is a package of its own (extra `speech`, GPL); it is loaded when it is first asked.
+The synthesiser is a package of its own (extra `speech`, GPL); it runs in a process of its own (`speaker`) from when it
+is first asked.
 """
 
-import ctypes
-from dataclasses import dataclass
+import json
+import os
+import subprocess
+import sys
+import weakref
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import lru_cache
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +22,16 @@ from carousel.data.audio.recording import Recording
 from carousel.data.audio.segments import Segments
 from carousel.data.errors import DataError
 
-SYNCHRONOUS, PHONEME_EVENTS, IPA, UTF8 = 2, 1, 2, 1
-RATE_PARAMETER, PITCH_PARAMETER, RANGE_PARAMETER = 1, 3, 4
-END_OF_LIST, PHONEME = 0, 7
 SILENCE = "_"
+SPEAKER = Path(__file__).with_name("speaker.py")
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A language with a variant ("en-us", "ru+f2", "de+m3"), words a minute, pitch and its range (0 to 100)."""
+    """A language with a variant ("en-us", "ru+f2", "de+m3"), words a minute, pitch and its range (0 to 100).
+
+    eSpeak breaks down where a wide range takes the low pitch of some variants below zero, in Spanish above 60.
+    """
 
     name: str = "en-us"
     speed: int = 175
@@ -32,51 +39,26 @@ class Voice:
     range: int = 50
 
 
-class _Event(ctypes.Structure):
-    _fields_ = [
-        ("type", ctypes.c_int),
-        ("identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("milliseconds", ctypes.c_int),
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("symbol", ctypes.c_char * 8),
-    ]
-
-
-_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
-
-
 def spoken(text: str, voice: Voice = Voice()) -> tuple[Recording, Segments]:
     """A text as that voice speaks it, and its phones in IPA with their times (pauses are "_").
 
-    Raises ImportError without the extra `speech`, DataError for an unknown voice or a text without sound.
+    Raises ImportError without the extra `speech`, DataError for an unknown voice, a text without sound, or a voice
+    for which eSpeak breaks down.
     """
-    library, rate = _library()
-    pieces: list[np.ndarray[Any, Any]] = []
-    phones: list[tuple[int, str]] = []
-
-    def heard(samples: Any, count: int, events: Any) -> int:
-        if samples and count > 0:
-            pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
-        place = 0
-        while events[place].type != END_OF_LIST:
-            if events[place].type == PHONEME:
-                phones.append((events[place].milliseconds, events[place].symbol.decode("utf-8", "ignore") or SILENCE))
-            place += 1
-        return 0
-
-    callback = _CALLBACK(heard)
-    library.espeak_SetSynthCallback(callback)
-    _set(library, voice)
-    content = text.encode()
-    library.espeak_Synth(content, len(content) + 1, 0, 1, 0, UTF8, None, None)
-    library.espeak_Synchronize()
-    if not pieces or not phones:
+    if find_spec("espeakng_loader") is None:
+        raise ImportError("synthesis needs eSpeak NG: pip install 'carousel-lstm[speech]'")
+    found, content = _speaker(os.getpid()).ask({"text": text, **asdict(voice)}, voice)
+    if found["problem"]:
+        raise OSError(found["problem"])
+    if not found["known"]:
+        raise DataError(
+            f"eSpeak has no voice {voice.name!r}; give a language such as en-us, with a variant such as +f2"
+        )
+    if not content or not found["phones"]:
         raise DataError(f"{text!r:.60} has no sound in the voice {voice.name}")
-    samples = (np.concatenate(pieces) / 32768).astype(np.float32)
-    return Recording(samples, rate, f"eSpeak {voice.name}"), _segments(phones, len(samples) / rate)
+    samples = (np.frombuffer(content, np.int16) / 32768).astype(np.float32)
+    phones = [(start, name or SILENCE) for start, name in found["phones"]]
+    return Recording(samples, found["rate"], f"eSpeak {voice.name}"), _segments(phones, len(samples) / found["rate"])
 
 
 def _segments(phones: list[tuple[int, str]], seconds: float) -> Segments:
@@ -89,31 +71,46 @@ def _segments(phones: list[tuple[int, str]], seconds: float) -> Segments:
     return Segments(tuple(names), np.maximum.accumulate(ends))
 
 
-def _set(library: Any, voice: Voice) -> None:
-    if library.espeak_SetVoiceByName(voice.name.encode()) != 0:
-        raise DataError(
-            f"eSpeak has no voice {voice.name!r}; give a language such as en-us, with a variant such as +f2"
-        )
-    for parameter, value in (
-        (RATE_PARAMETER, voice.speed),
-        (PITCH_PARAMETER, voice.pitch),
-        (RANGE_PARAMETER, voice.range),
-    ):
-        library.espeak_SetParameter(parameter, value, 0)
+class _Speaker:
+    """The process with the synthesiser; where it breaks down, the next text begins another."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, asked: dict[str, Any], voice: Voice) -> tuple[dict[str, Any], bytes]:
+        """What it answers, and the bytes of the samples. Raises DataError where it breaks down."""
+        process = self._running()
+        assert process.stdin is not None and process.stdout is not None
+        with suppress(OSError):  # it is gone, which the answer tells
+            process.stdin.write(json.dumps(asked).encode() + b"\n")
+            process.stdin.flush()
+        head = process.stdout.readline()
+        found = json.loads(head) if head.endswith(b"\n") else {"bytes": -1}
+        content = process.stdout.read(max(0, found["bytes"]))
+        if len(content) != found["bytes"]:
+            self._process, code = None, process.wait()
+            _end(process)
+            raise DataError(
+                f"eSpeak broke down (exit code {code}) at {asked['text']!r:.60} with {voice}; "
+                "take a higher pitch, or a range of 50 or less"
+            )
+        return found, content
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            command = [sys.executable, str(SPEAKER)]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            weakref.finalize(self, _end, self._process)
+        return self._process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    with suppress(OSError), process:  # which closes its pipes, and waits for it
+        pass
 
 
 @lru_cache(maxsize=1)
-def _library() -> tuple[Any, int]:
-    """The synthesiser, begun once in a process, and its samples a second."""
-    try:
-        loader = import_module("espeakng_loader")
-    except ImportError:
-        raise ImportError("synthesis needs eSpeak NG: pip install 'carousel-lstm[speech]'") from None
-    library = ctypes.CDLL(loader.get_library_path())
-    library.espeak_Synth.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint]
-    library.espeak_Synth.argtypes += [ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p]
-    place = str(Path(loader.get_data_path()).parent).encode()
-    rate = library.espeak_Initialize(SYNCHRONOUS, 0, place, PHONEME_EVENTS | IPA)
-    if rate <= 0:
-        raise OSError(f"eSpeak NG does not find its data in {place.decode()}")
-    return library, rate
+def _speaker(process: int) -> _Speaker:
+    """That of this process: a fork of it has its own."""
+    return _Speaker()
