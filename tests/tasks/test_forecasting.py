@@ -211,7 +211,7 @@ def test_a_tampered_file_is_refused(change: Any, tmp_path: Path) -> None:
 
 
 def test_it_follows_the_rules_of_scikit_learn() -> None:
-    copy = clone(quick(cell="peephole"))
+    copy: Any = clone(quick(cell="peephole"))
     assert copy.get_params() == quick(cell="peephole").get_params()
     assert TASKS["forecast"] is Forecaster
     with pytest.raises(NotFittedError):
