@@ -150,6 +150,22 @@ def test_a_synthesiser_that_breaks_down_takes_nobody_along(monkeypatch: pytest.M
         assert corpora.spoken("a")[0].seconds > 0.1
 
 
+def test_what_was_interrupted_is_not_taken_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("espeakng_loader")
+    right, answer = corpora.spoken("three")[1].names, espeak._answer
+
+    def interrupted(process: Any, asked: Any) -> Any:
+        process.stdin.write(b'{"text": "nine", "name": "en-us", "speed": 175, "pitch": 50, "range": 50}\n')
+        process.stdin.flush()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(espeak, "_answer", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        corpora.spoken("nine")
+    monkeypatch.setattr(espeak, "_answer", answer)
+    assert corpora.spoken("three")[1].names == right
+
+
 def test_synthesis_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "espeakng_loader", None)
     with pytest.raises(ImportError, match=r"carousel-lstm\[speech\]"):

@@ -80,13 +80,12 @@ class _Speaker:
     def ask(self, asked: dict[str, Any], voice: Voice) -> tuple[dict[str, Any], bytes]:
         """What it answers, and the bytes of the samples. Raises DataError where it breaks down."""
         process = self._running()
-        assert process.stdin is not None and process.stdout is not None
-        with suppress(OSError):  # it is gone, which the answer tells
-            process.stdin.write(json.dumps(asked).encode() + b"\n")
-            process.stdin.flush()
-        head = process.stdout.readline()
-        found = json.loads(head) if head.endswith(b"\n") else {"bytes": -1}
-        content = process.stdout.read(max(0, found["bytes"]))
+        try:
+            found, content = _answer(process, asked)
+        except BaseException:
+            self._process = None  # an answer that nobody waits for is not to be taken for the next
+            _end(process)
+            raise
         if len(content) != found["bytes"]:
             self._process, code = None, process.wait()
             _end(process)
@@ -104,8 +103,19 @@ class _Speaker:
         return self._process
 
 
+def _answer(process: subprocess.Popen[bytes], asked: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """What the process answers and as many bytes as it says, or fewer where it is gone."""
+    assert process.stdin is not None and process.stdout is not None
+    with suppress(OSError):  # it is gone, which the answer tells
+        process.stdin.write(json.dumps(asked).encode() + b"\n")
+        process.stdin.flush()
+    head = process.stdout.readline()
+    found = json.loads(head) if head.endswith(b"\n") else {"bytes": -1}
+    return found, process.stdout.read(max(0, found["bytes"]))
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
+    process.kill()  # a fork's copy knows that it is not its own, and lets it live
     with suppress(OSError), process:  # which closes its pipes, and waits for it
         pass
 

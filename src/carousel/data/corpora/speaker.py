@@ -6,6 +6,7 @@ package that has the synthesiser.
 
 import ctypes
 import json
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -73,6 +74,7 @@ class Synthesiser:
 
 def main() -> None:
     """Answer until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; who asks decides
     synthesiser, out = Synthesiser(), sys.stdout.buffer
     for line in sys.stdin.buffer:
         found = None if synthesiser.problem else synthesiser.speak(json.loads(line))
