@@ -136,9 +136,17 @@ def claims(results: Results) -> dict[str, list[float]]:
         if bad:
             found[f"{name} bad length"] = [net["mean"] for net in bad]
         if len(row) >= MANY:
-            found[f"{name} perfect"] = [float(net["perfect"]) for net in row]
-        if len(row) >= MANY and perfect:
-            found[f"{name} streams"] = [float(net["streams"]) for net in perfect]
+            found |= many_claims(name, row, perfect)
+    return found
+
+
+def many_claims(name: str, row: list[dict[str, Any]], perfect: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """Perfect nets of many, how many streams they took, and how long test streams of the merely good ones are."""
+    found = {f"{name} perfect": [float(net["perfect"]) for net in row]}
+    if perfect:
+        found[f"{name} streams"] = [float(net["streams"]) for net in perfect]
+    if lengths := [net["mean"] for net in row if good(net) and not net["perfect"]]:
+        found[f"{name} good length"] = lengths
     return found
 
 

@@ -43,13 +43,10 @@ JUDGED, SEEN = "recalled10 ", 1000
 
 
 def parts(settings: Settings) -> Parts:
-    """The nets of one task and one cell."""
-    shared = {name: value for name, value in settings.items() if name not in ("tasks", "long")}
-    return {
-        f"{task} {cell}": partial(learned, shared | options, cell)
-        for task, options in settings["tasks"].items()
-        for cell in options["cells"]
-    }
+    """The nets of one task and one cell; a task says where it differs from its kind, and a kind from all."""
+    shared = {name: value for name, value in settings.items() if name not in ("tasks", "kinds", "long")}
+    tasks = {task: shared | settings["kinds"][own["kind"]] | own for task, own in settings["tasks"].items()}
+    return {f"{task} {cell}": partial(learned, own, cell) for task, own in tasks.items() for cell in own["cells"]}
 
 
 def learned(settings: Settings, cell: str) -> dict[str, Any]:
