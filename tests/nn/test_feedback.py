@@ -48,6 +48,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"num_layers": 2},
     {"bias": False},
     {"block": 2},
+    {"zoneout": (0.3, 0.1)},
 ]
 
 
@@ -115,6 +116,11 @@ def test_errors() -> None:
         FeedbackLSTM(0, 4, 1, washout=0)
     with pytest.raises(ValueError, match="bidirectional=False"):
         FeedbackLSTM(0, 4, 1, washout=1, bidirectional=True)
+    with pytest.raises(ValueError, match="batch_first=False"):
+        FeedbackLSTM(0, 4, 1, washout=1, batch_first=True)
+    for model in (network(), network().train()):
+        with pytest.raises(ValueError, match="the batch has 4 steps, all within the washout of 4; give longer"):
+            model(batch().steps(0, WASHOUT))
     with pytest.raises(ValueError, match="kernel is 'sigmoid'; it can be rbf, linear, poly"):
         SupportVectors(3, 1, 4, kernel="sigmoid")
     assert isinstance(FeedbackLSTM(0, 4, 1, washout=1).lstm, LSTM)

@@ -136,6 +136,22 @@ def test_lags_reach_back_to_the_first_step() -> None:
         fresh_norms("lstm", random_inputs(5, 0, 2), hidden=3)
 
 
+@pytest.mark.parametrize("lags", [[], [6], -1, [-2]])
+def test_lags_beyond_all_steps_are_refused(lags: Any) -> None:
+    with pytest.raises(ReportError, match="lags is .*; over 5 steps give some between 0 and 5"):
+        fresh_norms("lstm", random_inputs(5, 1, 2), lags, hidden=3)
+
+
+def test_what_has_no_jacobian_is_refused() -> None:
+    x = random_inputs(5, 1, 2)
+    with pytest.raises(TypeError, match=r"lstm is a torch.*LSTM; give a carousel\.LSTM"):
+        gradient_norms(torch.nn.LSTM(2, 3), x)  # type: ignore[arg-type]
+    x[2] = torch.nan
+    for name in ("lstm", "rnn"):
+        with pytest.raises(ReportError, match="the inputs or the weights hold NaN or infinity"):
+            fresh_norms(name, x, hidden=3)
+
+
 def test_a_seed_gives_the_weights_of_torch_and_leaves_the_generator() -> None:
     x, before = random_inputs(6, 1, 2), torch.get_rng_state()
     found = fresh_norms("rnn", x, 6, hidden=3, seed=5)

@@ -188,3 +188,11 @@ def test_a_copy_leaves_the_stream_behind() -> None:
     np.testing.assert_array_equal(twin.predict(X), labeler.predict(X))
     assert "_online" not in vars(twin)
     fed(twin, 10, 20, 5)
+
+
+def test_noise_of_the_kalman_filter_falls_over_many_calls() -> None:
+    X, y = ragged(8)
+    regressor = SequenceRegressor(**STREAMING, method="dekf")
+    for _ in range(3):
+        regressor.partial_fit(X, np.arange(len(y), dtype=float))
+    assert regressor._online.method.measures()["measurement_noise"] == pytest.approx(100 * (3 / 100) ** (3 / 10_000))

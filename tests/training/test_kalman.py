@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
-from carousel.data import Batch, SequenceBatches
+from carousel.data import Batch, Batches, SequenceBatches, StreamBatches
 from carousel.nn import LSTM
 from carousel.training import BPTT, DEKF, Plan, fit, method_named
 from carousel.training.measurement import jacobian, measured
 from tests.training.problem import Summer, batches, summer, timeless, train, weights
 
 STEADY: dict[str, Any] = {"final_measurement_noise": 0.5, "measurement_noise": 0.5}
+ALWAYS: dict[str, Any] = {**STEADY, "process_noise": 1e-3, "final_process_noise": 1e-3}
 QUICK: dict[str, Any] = {"measurement_noise": 1.0, "final_measurement_noise": 0.1}
 
 
@@ -37,6 +38,17 @@ class Line(nn.Module):
         return nn.functional.mse_loss(output, batch.target)
 
 
+class Scaled(Line):
+    """The same, times a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.7, dtype=torch.float64))
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.scale * super().forward(batch)
+
+
 class Stepwise(nn.Module):
     """The sum so far, at every step."""
 
@@ -50,7 +62,7 @@ class Stepwise(nn.Module):
         return self.carry(batch, None)[0]
 
     def carry(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
-        outputs, state = self.lstm(batch.inputs, state, lengths=batch.lengths)
+        outputs, state = self.lstm(batch.inputs, state, lengths=batch.lengths, reset=batch.reset)
         return self.head(outputs)[..., 0], state
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
@@ -67,7 +79,13 @@ def sums(count: int = 6, batch_size: int = 3) -> SequenceBatches:
     return SequenceBatches(inputs, targets, batch_size=batch_size, step_targets=True)
 
 
-def updated(method: DEKF, model: Any, source: SequenceBatches, epochs: int = 1) -> list[float]:
+def streams(steps: int) -> StreamBatches:
+    """The same sequences in two lanes, so many steps a batch."""
+    source = sums()
+    return StreamBatches(source.sequences, source.target, lanes=2, steps=steps, shuffle=False)
+
+
+def updated(method: DEKF, model: Any, source: Batches, epochs: int = 1) -> list[float]:
     """Losses of plain updates without the loop."""
     method.prepare(model, len(source), epochs)
     return [
@@ -200,6 +218,38 @@ def test_a_step_with_all_targets_missing_teaches_nothing(every: int | None) -> N
 def test_it_learns_online() -> None:
     losses = updated(DEKF(every=1, reach=4, **QUICK), Stepwise(), sums(30, 1), 4)
     assert np.mean(losses[-30:]) < 0.2 * np.mean(losses[:5])
+
+
+@pytest.mark.parametrize("steps", [4, 6])
+def test_a_stream_goes_on_in_its_next_batch(steps: int) -> None:
+    whole, cut = Stepwise(), Stepwise()
+    expected = updated(DEKF(every=2, **ALWAYS), whole, streams(100))
+    found = updated(DEKF(every=2, **ALWAYS), cut, streams(steps))
+    assert weights(cut) == weights(whole)
+    assert len(found) > len(expected) == 1
+
+
+def test_a_stream_that_was_stopped_goes_on_with_the_same_bits() -> None:
+    source = [batch.to("cpu", torch.float64) for batch in streams(4).epoch(0)]
+    whole, first, second = Stepwise(), DEKF(every=2, **QUICK), DEKF(every=2, **QUICK)
+    updated(DEKF(every=2, **QUICK), whole, streams(4))
+    model = Stepwise()
+    first.prepare(model, len(source), 1)
+    for batch in source[:2]:
+        first.update(model, batch)
+    second.prepare(model, len(source), 1)
+    second.restore(*first.state())
+    for batch in source[2:]:
+        second.update(model, batch)
+    assert weights(model) == weights(whole)
+
+
+def test_a_weight_may_be_a_single_number() -> None:
+    model = Scaled()
+    before = model.scale.item()
+    losses = updated(DEKF(**QUICK), model, batches(), 4)
+    assert losses[-1] < losses[0]
+    assert model.scale.item() != before
 
 
 def test_a_model_that_cannot_go_on_or_tell_its_errors_is_refused() -> None:

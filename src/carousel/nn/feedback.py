@@ -28,7 +28,10 @@ class FeedbackLSTM(nn.Module):
         backprojection: factor of what is fed back.
         cell: a name of the table, or a `carousel.Cell`.
         dtype, device: of the parameters.
-        options: further keywords of `carousel.LSTM`, such as num_layers or forget_bias.
+        options: further keywords of `carousel.LSTM`, such as num_layers or forget_bias, but for batch_first and
+            bidirectional.
+
+    Raises ValueError for such an option or a washout below 1, and for a batch no longer than the washout.
 
     Source: Schmidhuber, Wierstra, Gagliolo and Gomez 2007.
     """
@@ -49,6 +52,8 @@ class FeedbackLSTM(nn.Module):
             raise ValueError(f"washout is {washout}; the network reads the truth for 1 step at least")
         if options.get("bidirectional"):
             raise ValueError("what reads its own answers reads forwards; use bidirectional=False")
+        if options.get("batch_first"):
+            raise ValueError("batches here are time first; use batch_first=False")
         self.inputs, self.outputs, self.washout, self.backprojection = inputs, outputs, washout, backprojection
         self.lstm = LSTM(inputs + outputs, hidden, cell=cell, **options)
         place = {name: options[name] for name in ("device", "dtype") if name in options}
@@ -103,6 +108,11 @@ class FeedbackLSTM(nn.Module):
     def _taught(self, batch: Batch, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The LSTM's outputs at the first steps, and its state after them, with the truth fed back."""
         assert batch.target is not None
+        if len(batch.target) <= self.washout:
+            raise ValueError(
+                f"the batch has {len(batch.target)} steps, all within the washout of {self.washout}; give longer "
+                "sequences, or a shorter washout"
+            )
         before = F.pad(batch.target[: steps - 1], (0, 0, 0, 0, 1, 0))
         return self.lstm(torch.cat([batch.inputs[:steps], self.backprojection * before.nan_to_num()], dim=-1))
 
@@ -111,7 +121,7 @@ class FeedbackLSTM(nn.Module):
         cell, lstm = self.lstm.cell, self.lstm
         whole = cell.recurrent == cell.learned and not cell.reads_cell and not cell.norm
         single = lstm.num_layers == 1 and lstm.bias and not lstm.residual
-        return whole and single and isinstance(self.readout, nn.Linear)
+        return whole and single and not any(lstm.regularization.zoneout) and isinstance(self.readout, nn.Linear)
 
     def _folded(self, x: Tensor, first: Tensor, state: tuple[Tensor, ...]) -> Tensor:
         """The free run in one recurrence: W_y (V h + v) joins R h + b, with V, v of the last layer."""

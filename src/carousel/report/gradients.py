@@ -75,8 +75,12 @@ def gradient_norms(lstm: LSTM, x: Tensor, lags: int | Sequence[int] = 100, *, na
     last step; an integer means all up to it, and no lag reaches further back than the first step. The module stays as
     it is: a copy on the processor computes in float64.
 
-    Raises ReportError if there is no step or no sequence. Source: Hochreiter 1991; Hochreiter & Schmidhuber 1997.
+    Raises ReportError if there is no step or no sequence, for lags that are all beyond them, and for inputs that are
+    not finite; TypeError for another module. Source: Hochreiter 1991; Hochreiter & Schmidhuber 1997.
     """
+    if not isinstance(lstm, LSTM):
+        kind = f"{type(lstm).__module__}.{type(lstm).__name__}"
+        raise TypeError(f"lstm is a {kind}; give a carousel.LSTM, which takes the state_dict of torch's")
     twin = copy.deepcopy(lstm).cpu().double().eval()
     with torch.no_grad():
         operands = twin.operands(x.detach().to("cpu", torch.float64))
@@ -155,6 +159,10 @@ def jacobian_norms(loop: Loop, lags: int | Sequence[int], name: str) -> Gradient
         raise ReportError(f"{batch} sequences of {time} steps have no gradient to follow; give one step at least")
     wanted = range(lags + 1) if isinstance(lags, int) else sorted(set(lags))
     kept = tuple(lag for lag in wanted if 0 <= lag <= time)
+    if not kept:
+        raise ReportError(f"lags is {lags}; over {time} steps give some between 0 and {time}")
+    if not loop.gates.isfinite().all():
+        raise ReportError("the inputs or the weights hold NaN or infinity; gradients can be followed in numbers alone")
     rows = [_of_sequence(loop, row, kept) for row in range(batch)]
     both = [{path: torch.stack([found[order][path] for found in rows]) for path in rows[0][order]} for order in (0, 1)]
     return GradientNorms(name, kept, *both)

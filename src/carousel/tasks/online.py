@@ -7,13 +7,18 @@ import numpy as np
 import torch
 
 from carousel.data import Batch
+from carousel.ops.online_filter import ANNEALING_UPDATES
 from carousel.training import Method
 from carousel.training.randomness import Randomness
 from carousel.training.validation import placement
 
 
 class Online:
-    """A network, its method with the state of the optimizer and of the streams, and its own random numbers."""
+    """A network, its method with the state of the optimizer and of the streams, and its own random numbers.
+
+    Nobody knows how many calls will come: what a method spreads over its updates (warm-up, the annealing of noise) is
+    spread over `ANNEALING_UPDATES`, as in an `OnlineLearner`.
+    """
 
     def __init__(self, network: Any, method: Method, seed: int) -> None:
         self.network, self.method = network, method
@@ -21,7 +26,7 @@ class Online:
         self.randomness = Randomness(self.device, seed)
         self.lanes: int | None = None
         with self.randomness:
-            method.prepare(network, 1, 1)
+            method.prepare(network, 1, ANNEALING_UPDATES)
 
     def learn(self, batch: Batch, reset: Any = False) -> float:
         """One update; the loss before it. Batches with step targets are the next steps of the same lanes.

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
@@ -28,8 +29,9 @@ class DEKF(FilterNoise, Method, name="dekf"):
 
     groups: weights that share a covariance matrix: "unit" (all weights into one unit), "cell", "layer", or "global".
     every: update after so many steps, with the state carried on, for models with an answer a step and a method
-        `carry(batch, state) -> (output, state)`; None updates once a batch.
-    reach: steps that derivatives then go back, a multiple of `every`; None: `every`.
+        `carry(batch, state) -> (output, state)`; a stream (`Batch.reset`) goes on in its next batch. None updates
+        once a batch.
+    reach: steps that derivatives then go back, a multiple of `every`, but not into another batch; None: `every`.
     rows: answers that enter the filter at once; more of one update follow each other, with derivatives at the same
         weights. For "global" that changes nothing but the memory it takes.
     The other options are those of `FilterNoise`.
@@ -52,12 +54,14 @@ class DEKF(FilterNoise, Method, name="dekf"):
     _span: int = field(init=False, repr=False, compare=False, default=1)
     _updates: int = field(init=False, repr=False, compare=False, default=0)
     _innovation: float = field(init=False, repr=False, compare=False, default=0.0)
+    _carried: tuple[Tensor, ...] | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("every", "reach", "rows"):
             value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1) and not (value is None and name != "rows"):
+            whole = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+            if not whole and not (value is None and name != "rows"):
                 raise ValueError(f"{name} is {value!r}; it is a whole number of at least 1")
         if self.reach is not None and (self.every is None or self.reach % self.every):
             raise ValueError(f"reach is {self.reach} and every {self.every}; reach is a multiple of every")
@@ -75,13 +79,16 @@ class DEKF(FilterNoise, Method, name="dekf"):
         device = self._weights[0].device
         self._filter = KalmanFilter([group.to(device) for group in groups], self.initial_covariance)
         self._span = self.annealing_updates or batches * epochs
-        self._updates, self._innovation = 0, 0.0
+        self._updates, self._innovation, self._carried = 0, 0.0, None
 
     def update(self, model: Model, batch: Batch) -> float:
         with put_back_on_divergence(self._weights):
             loss = self._learn(model, model(batch), batch) if self.every is None else self._learn_online(model, batch)
         self._updates += 1
         return loss
+
+    def end_epoch(self, model: Model) -> None:
+        self._carried = None
 
     def measures(self) -> dict[str, float]:
         noise = self._noise()
@@ -94,7 +101,9 @@ class DEKF(FilterNoise, Method, name="dekf"):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {f"covariance.{i}": block.covariance for i, block in enumerate(self._filter.blocks)}
-        return tensors, {"updates": self._updates, "innovation": self._innovation}
+        tensors |= {f"carried.{at}": part for at, part in enumerate(self._carried or ())}
+        held = {"updates": self._updates, "innovation": self._innovation}
+        return tensors, {**held, "carried": len(self._carried or ())}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         for index, block in enumerate(self._filter.blocks):
@@ -103,6 +112,8 @@ class DEKF(FilterNoise, Method, name="dekf"):
                 expected = f"float64 {tuple(block.covariance.shape)}"
                 raise ValueError(f"'covariance.{index}' is {found.dtype} {tuple(found.shape)}, not {expected}")
             block.covariance = found.to(block.covariance.device)
+        device = self._weights[0].device
+        self._carried = tuple(tensors[f"carried.{at}"].to(device) for at in range(values["carried"])) or None
         self._updates, self._innovation = values["updates"], values["innovation"]
 
     def _noise(self) -> Variances:
@@ -146,7 +157,8 @@ class DEKF(FilterNoise, Method, name="dekf"):
                 "carry(batch, state) -> (output, state); leave every out"
             )
         every = self.every or len(batch.inputs)
-        starts: deque[tuple[int, Any]] = deque([(0, None)], maxlen=(self.reach or every) // every)
+        state: Any = None if batch.reset is None else self._carried
+        starts: deque[tuple[int, Any]] = deque([(0, state)], maxlen=(self.reach or every) // every)
         total = count = 0.0
         for start in range(0, len(batch.inputs), every):
             end = start + every
@@ -157,6 +169,7 @@ class DEKF(FilterNoise, Method, name="dekf"):
             if share := terms(model, part):
                 total += share * self._learn(model, output[start - begin :], part)
                 count += share
+        self._carried = None if batch.reset is None else starts[-1][1]
         return total / max(count, 1e-30)
 
 
@@ -165,14 +178,7 @@ def steps_of(batch: Batch, start: int, end: int) -> Batch:
     target = batch.target
     if target is None or target.shape[:2] != batch.inputs.shape[:2]:
         raise ValueError("every= needs a target at each step; leave every out for one target a sequence")
-    end = min(end, len(batch.inputs))
-    return replace(
-        batch,
-        inputs=batch.inputs[start:end],
-        target=target[start:end],
-        mask=None if batch.mask is None else batch.mask[start:end],
-        lengths=None if batch.lengths is None else (batch.lengths - start).clamp(0, end - start),
-    )
+    return batch.steps(start, min(end, len(batch.inputs)))
 
 
 def _detached(state: Any) -> Any:

@@ -38,7 +38,7 @@ def jacobian(answers: Tensor, weights: Sequence[Tensor]) -> Tensor:
         each = [_slopes(answers, weights, one, batched=False) for one in ones]
         slopes = [None if parts[0] is None else torch.stack(parts) for parts in zip(*each, strict=True)]  # type: ignore[arg-type]
     rows = [
-        (answers.new_zeros(len(answers), weight.numel()) if slope is None else slope.flatten(1)).double()
+        (answers.new_zeros(len(answers), weight.numel()) if slope is None else slope.reshape(len(answers), -1)).double()
         for weight, slope in zip(weights, slopes, strict=True)
     ]
     return torch.cat(rows, dim=1)
