@@ -122,7 +122,7 @@ def test_a_weight_reaches_as_far_as_the_cells_that_it_joins() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="lstm\\+norm-ba2016 has a norm; learning forwards in time knows rows without"):
         OnlineNet(find("lstm").with_options(norm="ba2016"), 3, 4, 1)
-    with pytest.raises(ValueError, match="hidden is 0; it is 1 or more"):
+    with pytest.raises(ValueError, match="hidden is 0; it is a whole number of at least 1"):
         OnlineNet(find("lstm"), 3, 0, 1)
     with pytest.raises(
         ValueError, match=r"biased names \['forget'\]; it can name input, candidate, output and readout"

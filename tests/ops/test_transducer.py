@@ -94,6 +94,19 @@ def test_gradients_of_the_pieces(kind: str) -> None:
     )
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["all", "sum"])
+def test_gradients_of_many_answers_in_one_pass(whole: bool) -> None:
+    """torch's `is_grads_batched`, which hides an axis that no loop over memory sees."""
+    first, second = parts()
+    given = (scores(3, 5, 4, 4),) if whole else (first, second)
+    losses = transducer_loss(given[0], LABELS, FRAMES, COUNTS, prediction=None if whole else second)
+    rows = torch.randn(2, 3, dtype=torch.float64)
+    at_once = torch.autograd.grad(losses, given, rows, is_grads_batched=True, retain_graph=True)
+    for at, row in enumerate(rows):
+        alone = torch.autograd.grad(losses, given, row, retain_graph=True)
+        torch.testing.assert_close([each[at] for each in at_once], list(alone))
+
+
 @pytest.mark.usefixtures("poisoned_memory")
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float", "double"])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from carousel.tasks import SequenceClassifier, SequenceRegressor
-from carousel.training import DivergenceError
+from carousel.training import CheckpointError, DivergenceError
 from tests.tasks.samples import SMALL, ragged
 
 
@@ -85,6 +85,33 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     assert [report.epoch for report in resumed.fit_reports(X, y, checkpoint=checkpoint)] == [2, 3]
     np.testing.assert_array_equal(resumed.predict_proba(X), expected)
     assert [row["epoch"] for row in resumed.history_] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("kind", "began", "goes_on", "told"),
+    [
+        (SequenceRegressor, {}, {"loss": "absolute_error"}, "absolute_error.*there.*squared_error"),
+        (SequenceRegressor, {"pool": "last"}, {"pool": "mean"}, "mean.*there.*last"),
+        (SequenceRegressor, {"pool": "mean"}, {"pool": "max"}, "max.*there.*mean"),
+        (SequenceRegressor, {}, {"lstm_options": {"zoneout": 0.3}}, r"zoneout=\(0.3, 0.3\)"),
+        (SequenceRegressor, {}, {"lstm_options": {"input_dropout": 0.2}}, "input_dropout=.*0.2"),
+        (SequenceClassifier, {}, {"class_weight": "balanced"}, "cross_entropy, weights=.*there"),
+        (SequenceClassifier, {"class_weight": {"up": 2.0}}, {"class_weight": {"up": 3.0}}, "weights"),
+    ],
+)
+def test_a_run_does_not_go_on_with_another_parameter(
+    kind: Any, began: dict[str, Any], goes_on: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    X, labels = ragged()
+    y = labels if kind is SequenceClassifier else np.arange(len(X), dtype=float)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    reports = kind(**SMALL, **began).fit_reports(X, y, checkpoint=checkpoint)
+    next(reports)
+    reports.close()
+    with pytest.raises(CheckpointError, match=f"is the checkpoint of another run: .*{told}"):
+        next(kind(**SMALL, **goes_on).fit_reports(X, y, checkpoint=checkpoint))
+    again = kind(**SMALL, **began, verbose=1)
+    assert list(again.fit_reports(X, y, checkpoint=checkpoint))
 
 
 def noise(count: int) -> tuple[np.ndarray, np.ndarray]:

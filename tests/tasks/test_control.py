@@ -302,6 +302,9 @@ def test_a_package_that_an_environment_needs_is_named(monkeypatch: pytest.Monkey
         ({"dropout": 0.1}, Corridor, "who acts must be who learns"),
         ({"rollout": 0}, Corridor, "rollout is 0; it must be 1 or more"),
         ({"hide": 1}, Corridor, "hide is 1; it takes"),
+        ({"hide": (1.5,)}, Corridor, "hide is (1.5,); it holds whole numbers, the positions of features"),
+        ({"hide": ("1",)}, Corridor, "hide is ('1',); it holds whole numbers"),
+        ({"hide": (True,)}, Corridor, "hide is (True,); it holds whole numbers"),
     ],
 )
 def test_what_cannot_be_is_refused_before_training(options: Any, environment: Any, sentence: str) -> None:
@@ -339,6 +342,9 @@ def test_a_run_does_not_go_on_in_another_world(tmp_path: Path) -> None:
     stopped(run, Cart, max_epochs=4)
     with pytest.raises(CheckpointError, match="is the checkpoint of another run: .*Reversed"):
         list(controller(max_epochs=4).fit_reports(lambda: Reversed(Cart()), checkpoint=run))
+    for other, told in (({"memory": False}, "remembers=False"), ({"longest": 5}, "longest=5")):
+        with pytest.raises(CheckpointError, match=f"is the checkpoint of another run: .*{told}"):
+            list(controller(max_epochs=4, **other).fit_reports(Cart, checkpoint=run))
     assert len(list(controller(max_epochs=4, workers=2).fit_reports(Cart, checkpoint=run))) > 0
 
 

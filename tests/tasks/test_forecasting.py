@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from carousel.tasks import TASKS, Forecaster, ModelFileError, load
 from carousel.tasks.forecasting.network import NETWORKS
-from carousel.training import METHODS
+from carousel.training import METHODS, CheckpointError
 from tests.tasks.forecasts import days, quick, wave
 
 STRATEGIES = list(NETWORKS)
@@ -175,6 +175,23 @@ def test_it_resumes_exactly(tmp_path: Path) -> None:
         continue
     assert same(resumed.predict(), whole.predict())
     assert same(resumed.predict().quantiles, whole.predict().quantiles)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"quantiles": (0.2, 0.5, 0.8)}, r"levels=\(0.2, 0.5, 0.8\)"),
+        ({"lstm_context": 9}, "read=9"),
+        ({"static": [[1.0], [0.0]]}, "training data first epoch"),
+    ],
+)
+def test_it_does_not_go_on_as_another(changed: dict[str, Any], told: str, tmp_path: Path) -> None:
+    y, path = [wave(), wave(seed=1)], tmp_path / "checkpoint.safetensors"
+    other = dict(changed)
+    static = other.pop("static", [[0.0], [1.0]])
+    list(islice(quick().fit_reports(y, checkpoint=path, static=[[0.0], [1.0]]), 2))
+    with pytest.raises(CheckpointError, match=told):
+        next(iter(quick(**other).fit_reports(y, checkpoint=path, static=static)))
 
 
 @pytest.mark.parametrize(

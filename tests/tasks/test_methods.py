@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from carousel.tasks import TASKS, Forecaster, SequenceClassifier, SequenceEstimator, Transcriber, load
-from tests.tasks.forecasts import quick, wave
+from tests.tasks.forecasts import days, quick, wave
 from tests.tasks.samples import SMALL, begun, ragged
 
 METHODS_OF = {task: kind._methods() for task, kind in TASKS.items()}  # pyright: ignore[reportPrivateUsage]
@@ -47,6 +47,22 @@ def test_what_is_left_open_is_what_was_the_default() -> None:
     series = wave()
     first, other = (quick(**more).fit(series).predict_quantiles() for more in ({"quantiles": (0.1, 0.5, 0.9)}, {}))
     np.testing.assert_array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("options", "learned"),
+    [({}, True), ({"method": "evolino"}, False), ({"method": "evolino", "strategy": "recursive"}, True)],
+)
+def test_the_calendar_is_learned_where_the_method_can(options: dict[str, Any], learned: bool, tmp_path: Path) -> None:
+    small: dict[str, Any] = {"max_epochs": 1, "windows_per_epoch": 16, **options}
+    fitted = quick(**small).fit(wave(), dates=days(120))
+    assert fitted.calendar is None
+    assert bool(fitted.preparation_["calendar"]) is learned
+    fitted.save(tmp_path / "run")
+    assert load(tmp_path / "run").calendar is learned
+    if not learned:
+        with pytest.raises(ValueError, match="the calendar .*take strategy='recursive', .* or leave .*calendar=False"):
+            quick(**small, calendar=True).fit(wave(), dates=days(120))
 
 
 def test_a_method_chosen_later_is_asked_anew() -> None:

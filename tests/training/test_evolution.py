@@ -1,5 +1,6 @@
 """Evolution lowers the loss of any model, all networks at once where that can be, and resumes to the bit."""
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,55 @@ def test_the_losses_of_a_population_are_those_of_its_networks(chunk: int | None)
     with torch.no_grad():
         got = batched_losses(model, batch, vectors, chunk)
     torch.testing.assert_close(got, one_by_one(model, batch, vectors))
+
+
+class Tied(OurSummer):
+    """One layer under two names, and one bias under two more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.into = nn.Linear(2, 2)
+        self.again = self.into
+        self.bias = self.other = nn.Parameter(torch.ones(1))
+
+    def forward(self, batch: Batch) -> Tensor:
+        inputs = self.again(self.into(batch.inputs).tanh())
+        return super().forward(replace(batch, inputs=inputs)) * self.bias + self.other
+
+
+class TiedAsking(Tied):
+    """Looks at a value, which no vmap can."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        output = super().forward(batch)
+        return output if output.sum() > 0 else output * 1.0
+
+
+def tied(kind: type[Tied] = Tied) -> Tied:
+    torch.manual_seed(1)
+    return kind()
+
+
+@pytest.mark.parametrize("chunk", [None, 2])
+def test_one_layer_under_two_names_is_one(chunk: int | None) -> None:
+    model, batch = tied().eval(), next(batches().epoch(0)).to(dtype=torch.float32)
+    before, own = weights(model), dict(model.named_parameters(remove_duplicate=False))
+    vectors = torch.randn(5, size_of(model))
+    with torch.no_grad():
+        got = batched_losses(model, batch, vectors, chunk)
+    now = dict(model.named_parameters(remove_duplicate=False))
+    assert all(now[name] is parameter for name, parameter in own.items())
+    assert weights(model) == before
+    torch.testing.assert_close(got, one_by_one(model, batch, vectors))
+
+
+@pytest.mark.parametrize("search", ["snes", "esp"])
+def test_tied_weights_learn_alike_at_once_and_one_after_the_other(search: str) -> None:
+    models = [tied(), tied(TiedAsking)]
+    ends = [train(model, Plan(epochs=2), Evolution(search=search, population=8, seed=0)) for model in models]
+    assert [end.history[-1]["batched"] for end in ends] == [1.0, 0.0]
+    assert all(model.again is model.into and type(model.into.weight) is nn.Parameter for model in models)
+    torch.testing.assert_close(models[0].state_dict(), models[1].state_dict())
 
 
 class Asking(OurSummer):
@@ -250,6 +300,11 @@ def test_divergence_leaves_the_model_as_it_was() -> None:
 def test_errors(options: dict[str, Any], error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
         method_named("evolution", **options)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    method = Evolution(population=4, chunk=np.int64(2))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert type(method.chunk) is int and method.chunk == 2
 
 
 class Lost(Foreign):

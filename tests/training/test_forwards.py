@@ -104,6 +104,47 @@ def test_more_than_one_layer_of_torchs_is_refused() -> None:
         method_named("rtrl").prepare(summer(), 1, 1)
 
 
+class Twice(Small):
+    """Reads the beginning and the end of a sequence with the same layer."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        first, second = (self.lstm(part)[0][-1] for part in batch.inputs.double().tensor_split(2))
+        return self.readout(first - second)[:, 0]
+
+
+class ByState(Small):
+    """Answers from the layer's last state."""
+
+    how = "unpack"
+
+    def forward(self, batch: Batch) -> Tensor:
+        _, state = self.lstm(batch.inputs.double())
+        if self.how == "unpack":
+            h, _ = state
+        else:
+            h = state[0] if self.how == "index" else state.h
+        return self.readout(h[-1])[:, 0]
+
+
+@pytest.mark.parametrize("name", ["rtrl", "rule1997"])
+def test_a_layer_that_is_called_twice_is_refused(name: str) -> None:
+    model = Twice()
+    before = weights(model)
+    with pytest.raises(ValueError, match=r"calls its recurrent layer twice in one update; .* take method='bptt'"):
+        list(fit(model, batches(), method_named(name), Plan(epochs=1)))
+    assert weights(model) == before
+
+
+@pytest.mark.parametrize("how", ["unpack", "index", "name"])
+def test_the_last_state_has_no_gradient_and_is_refused(how: str) -> None:
+    model = ByState()
+    model.how = how
+    with pytest.raises(
+        (ValueError, AttributeError), match=r"uses the last state of its recurrent layer, .*the outputs"
+    ):
+        list(fit(model, batches(), method_named("rtrl"), Plan(epochs=1)))
+
+
 def test_too_much_to_carry_is_refused() -> None:
     model = summer()
     model.lstm, model.readout = nn.LSTM(2, 400), nn.Linear(400, 1)
@@ -154,6 +195,54 @@ def test_a_stopped_stream_goes_on_to_the_same_bits(kind: type[Method], tmp_path:
             break
     list(fit(resumed, source, kind(), plan))
     assert weights(resumed) == weights(whole)
+
+
+def ragged() -> tuple[Batch, list[Batch]]:
+    """Two lanes of 9 and 7 steps, and the same in two pieces: 5 and 3 steps, then 4 and 4."""
+    sequences, targets = material((9, 7))
+    whole = next(StreamBatches(sequences, targets, lanes=2, steps=9, shuffle=False).epoch(0))
+    assert whole.target is not None and whole.mask is not None and whole.reset is not None
+    assert whole.lengths is not None and whole.lengths.tolist() == [9, 7]
+    pieces = []
+    for steps, first, second in (((0, 5), (0, 5), (0, 3)), ((5, 9), (5, 9), (3, 7))):
+        rows = torch.zeros(steps[1] - steps[0], 2, dtype=torch.int64)
+        inside = torch.zeros_like(rows, dtype=torch.bool)
+        for lane, (start, stop) in enumerate((first, second)):
+            rows[: stop - start, lane] = torch.arange(start, stop)
+            inside[: stop - start, lane] = True
+        lanes = torch.arange(2)
+        pieces.append(
+            replace(
+                whole,
+                inputs=whole.inputs[rows, lanes].masked_fill(~inside.unsqueeze(2), 7),
+                target=whole.target[rows, lanes],
+                mask=inside,
+                lengths=inside.sum(0),
+                reset=whole.reset[rows, lanes] | ~inside,
+            )
+        )
+    return whole, pieces
+
+
+@pytest.mark.parametrize("cell", ["peephole", "lstm1997", "full_gate_recurrence"])
+@pytest.mark.parametrize("kind", [RTRL, Rule1997])
+def test_what_lies_behind_a_lane_leaves_no_trace_in_its_stream(kind: type[RTRL | Rule1997], cell: str) -> None:
+    """Neither in its state nor in what is remembered of its weights; nor does a sequence begin there."""
+    whole, pieces = ragged()
+    plain: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1.0, "clip_norm": None}
+    found = []
+    for parts in ([whole], pieces):
+        model, method = streamed(cell), kind(**plain, accumulate=len(parts))
+        method.prepare(model, 1, 1)
+        for part in parts:
+            method.update(model, part)
+        found.append((model.state_dict(), method.state()[0]["carried.state"]))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-7, atol=1e-9)
+    if kind is RTRL:
+        expected, method = streamed(cell), BPTT(**plain)
+        method.prepare(expected, 1, 1)
+        method.update(expected, whole)
+        torch.testing.assert_close(found[1][0], expected.state_dict(), rtol=1e-7, atol=1e-9)
 
 
 class Last(Tracker):

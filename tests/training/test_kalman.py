@@ -281,6 +281,13 @@ def test_options_are_checked(option: str, value: Any, says: str) -> None:
         method_named("dekf", **{option: value})
 
 
+def test_numbers_of_numpy_are_taken() -> None:
+    method = method_named("dekf", every=np.int64(2), reach=np.int64(4), process_noise=np.float32(0.25))
+    assert method.options() == DEKF(every=2, reach=4, process_noise=0.25).options()
+    assert {type(value) for value in method.options().values() if value in (2, 4, 0.25)} == {int, float}
+    assert DEKF(every=np.int64(2)).options() == DEKF(every=2).options()  # type: ignore[arg-type]
+
+
 def test_too_many_covariances_are_refused() -> None:
     model = Line()
     model.map = nn.Linear(20000, 1)

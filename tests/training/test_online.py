@@ -186,3 +186,42 @@ def test_what_is_not_right_is_said() -> None:
         learner.add_cells(1)
     with pytest.raises(ValueError, match="2 biases for the forget gate; this net has units"):
         learner.set_bias("forget", [1, 1])
+
+
+@pytest.mark.usefixtures("either")
+def test_streams_that_do_not_fit_are_refused_first() -> None:
+    """No flags were given, so none are wrong; and what a learner has in mind is as it was."""
+    symbols, targets = stream(20)
+    learner = OnlineLearner(net=NET, nets=2)
+    learner.learn(symbols, targets)
+    before = {name: tensor.clone() for name, tensor in learner.state().items()}
+    for wrong in (targets[:5], targets[0, 0], targets.sum()):
+        with pytest.raises(ValueError, match=r"targets have shape \(.*\); give \(20, 2 or 1, 3\)"):
+            learner.learn(symbols, wrong)
+    for name, given in (("inputs", ([0, 1], [0, 1])), ("targets", (symbols, [0, 1]))):
+        with pytest.raises(TypeError, match=rf"{name} are a list; give a tensor, such as torch.as_tensor\({name}\)"):
+            learner.learn(*given)  # pyright: ignore[reportArgumentType]
+    for inputs in (torch.full_like(symbols, 3), torch.tensor(0)):
+        with pytest.raises(ValueError, match=r"there is a symbol 3|inputs are torch.int64 of shape \(\)"):
+            learner.predict(inputs)
+    with pytest.raises(TypeError, match="inputs are a list"):
+        learner.predict([0, 1])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="flags of shape"):
+        learner.predict(symbols, begins=torch.ones(19, 1, dtype=torch.bool))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in learner.state().items())
+
+
+def test_counts_that_cannot_be_are_refused() -> None:
+    for nets in (0, 2.0, True, "2"):
+        with pytest.raises(ValueError, match=f"nets is {nets!r}; it is a whole number of at least 1"):
+            OnlineLearner(net=NET, nets=nets)  # pyright: ignore[reportArgumentType]
+    for hidden in (0, 4.0):
+        with pytest.raises(ValueError, match=f"hidden is {hidden}; it is a whole number of at least 1"):
+            OnlineNet(find("lstm"), 3, hidden, 3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"cells is 2.0; it is a whole number of at least 0"):
+        OnlineLearner(net=NET, cells=2.0)  # pyright: ignore[reportArgumentType]
+    learner = OnlineLearner(net=NET, nets=2, cells=2)
+    for count in (-1, 1.0):
+        with pytest.raises(ValueError, match=f"count is {count}; it is a whole number of at least 0"):
+            learner.add_cells(count)  # pyright: ignore[reportArgumentType]
+    assert learner.cells == 2

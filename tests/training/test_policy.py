@@ -134,6 +134,15 @@ def test_options_outside_their_range_are_named() -> None:
         method.update(network(), batch())
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    numbers: dict[str, Any] = {"passes": np.int64(2), "minibatches": np.int32(3), "piece": np.int64(4)}
+    method = PPO(**numbers, trace=np.float32(0.5))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert method == PPO(passes=2, minibatches=3, piece=4, trace=0.5)
+    assert all(type(getattr(method, name)) is int for name in numbers), "as JSON can hold them"
+    with pytest.raises(ValueError, match="passes is True; it is a whole number"):
+        PPO(passes=True)
+
+
 def test_an_update_that_diverges_leaves_the_weights_as_they_were() -> None:
     acting = network()
     method = PPO(learning_rate=1e20)

@@ -88,18 +88,48 @@ def test_a_linear_machine() -> None:
     np.testing.assert_allclose(said[1, :, 0], theirs, atol=1e-9)
 
 
+def rows_of(found: dict[str, Tensor]) -> list[int]:
+    """Which rows of READ a machine learned from."""
+    return [int((READ[0] == vector).all(1).nonzero()) for vector in found["vectors"][0]]
+
+
 def test_no_more_rows_than_asked_for_and_constant_outputs() -> None:
     readout = Machines("svc", 10)
     target = CLASSES.clone()
-    target[::4, 1] = 0.0
+    target[:, 1] = 0.0
     found = readout.solve(READ, target, None)
     assert found["vectors"].shape == (3, 10, 5)
-    assert torch.equal(found["vectors"][0], READ[0, ::4])
+    assert len(set(rows_of(found))) == 10
     assert found["dual"][:, 1].eq(0).all()
     assert found["intercept"][:, 1].eq(-1).all()
     few = readout.solve(READ[:, :6], target[:6], None)
     assert few["vectors"][:, 6:].eq(0).all()
     assert few["dual"].shape == (3, 2, 10)
+
+
+@pytest.mark.parametrize("lanes", [2, 4])
+@pytest.mark.parametrize("kind", ["svr", "svc"])
+def test_the_rows_are_of_all_lanes(kind: str, lanes: int) -> None:
+    """Rows of several series lie step by step beside each other: a whole spacing would always meet the same one."""
+    readout = Machines(kind, 20)
+    own = torch.arange(40) % lanes
+    chosen = rows_of(readout.solve(READ, (own == 0).double().unsqueeze(1), None))
+    counts = own[chosen].bincount(minlength=lanes)
+    assert (counts >= 20 / lanes / 2).all()
+    assert chosen == sorted(chosen) == rows_of(readout.solve(READ, (own == 0).double().unsqueeze(1), None))
+
+
+def test_the_rows_have_each_class_at_its_share() -> None:
+    target = torch.zeros(40, 2, dtype=torch.float64)
+    target[torch.arange(40) % 10 == 3, 0] = 1.0
+    target[:20, 1] = 1.0
+    chosen = rows_of(Machines("svc", 20).solve(READ, target, None))
+    assert target[chosen].sum(0).tolist() == [2, 10]
+
+
+def test_all_rows_are_taken_as_they_stand_where_there_is_room() -> None:
+    for rows in (40, 41):
+        assert torch.equal(Machines("svc", rows).solve(READ, CLASSES, None)["vectors"][:, :40], READ)
 
 
 @pytest.mark.parametrize("readout", [LeastSquares(), Machines("svr"), Machines("linear_svc")])

@@ -1,5 +1,7 @@
 """Trials: runs of right answers, with the kernels and without."""
 
+import re
+
 import pytest
 import torch
 from torch import Tensor
@@ -118,5 +120,42 @@ def test_a_fixed_gate_has_the_bias_that_it_was_given() -> None:
 def test_trials_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="tolerance is 0; it is more than 0"):
         Trials(tolerance=0)
-    with pytest.raises(ValueError, match="longest is 0; it is 1 or more"):
-        Trials(tolerance=0.1, longest=0)
+    for name in ("longest", "most", "enough"):
+        for value in (0, 2.5, True, 2**63 - 1):
+            message = re.escape(f"{name} is {value}; it is a whole number from 1 to {2**53}")
+            with pytest.raises(ValueError, match=message):
+                Trials(**{"tolerance": 0.1, name: value})
+
+
+def test_as_many_trials_as_can_be() -> None:
+    symbols, targets, starts = stream()
+    most, usual = (OnlineLearner(net=NET, nets=2, learning_rate=0.3) for _ in range(2))
+    how = Trials(tolerance=0.45, longest=2**53, most=2**53, enough=2**53)
+    found = most.attempt(symbols, targets, how, starts=starts)
+    assert found == usual.attempt(symbols, targets, Trials(tolerance=0.45), starts=starts) and found[0]
+
+
+def test_a_place_that_is_not_there_is_refused() -> None:
+    """And nothing has changed: neither net, nor what waits behind the last one."""
+    learner, other = OnlineLearner(net=NET, nets=3), OnlineLearner(net=NET, nets=2, seed=1)
+    before = {name: tensor.clone() for name, tensor in learner.state().items()}
+    for place in (-1, 3, 7, 99, 1.0, True):
+        with pytest.raises(ValueError, match=re.escape(f"place is {place}; it is a whole number from 0 to 2")):
+            learner.renew(place, other)  # pyright: ignore[reportArgumentType]
+    for of in (-1, 2, 0.0):
+        with pytest.raises(ValueError, match=re.escape(f"of is {of}; it is a whole number from 0 to 1")):
+            learner.renew(0, other, of)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="net is 5; it is an OnlineLearner"):
+        learner.renew(0, 5)  # pyright: ignore[reportArgumentType]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in learner.state().items())
+
+
+def test_an_attempt_that_cannot_be_is_refused() -> None:
+    symbols, targets, starts = stream()
+    learner, how = OnlineLearner(net=NET, nets=3), Trials(tolerance=0.1)
+    with pytest.raises(ValueError, match=r"targets have shape \(5, 1, 3\); give \(600, 3 or 1, 3\)"):
+        learner.attempt(symbols, targets[:5], how, starts=starts)
+    with pytest.raises(TypeError, match=r"targets are a list; give a tensor, such as torch.as_tensor\(targets\)"):
+        learner.attempt(symbols, [0, 1], how, starts=starts)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="trials is 0.1; it is Trials"):
+        learner.attempt(symbols, targets, 0.1, starts=starts)  # pyright: ignore[reportArgumentType]

@@ -227,3 +227,9 @@ def test_a_model_that_cannot_be_cut_is_refused_in_words() -> None:
 def test_an_option_outside_its_range_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TruncatedBPTT(**options)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    method = TruncatedBPTT(k1=np.int64(4), k2=np.int32(8))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert method == TruncatedBPTT(k1=4, k2=8)
+    assert type(method.k1) is type(method.k2) is int, "as JSON can hold them"

@@ -212,8 +212,13 @@ class LSTM(nn.RNNBase):
             "residual": self.residual,
             "forget_bias": self.forget_bias,
             "recompute": self.recompute,
+            "zoneout": self.regularization.zoneout,
+            "recurrent_dropout": self.regularization.recurrent,
+            "input_dropout": self.regularization.input,
+            "weight_drop": self.regularization.weight,
         }
-        shown = {name: value for name, value in options.items() if value not in ("lstm", False, None)}
+        usual = ("lstm", False, None, (0.0, 0.0), Dropout(0.0))
+        shown = {name: value for name, value in options.items() if value not in usual}
         return ", ".join([super().extra_repr(), *(f"{name}={value!r}" for name, value in shown.items())])
 
     def _register_parameters(self, device: Any, dtype: Any) -> None:

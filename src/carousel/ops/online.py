@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,8 +45,7 @@ class OnlineNet:
         if refusal := refuses(self.cell):
             raise ValueError(refusal)
         for name, least in (("inputs", 0), ("hidden", 1), ("outputs", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; it is {least} or more")
+            check_whole(name, getattr(self, name), least)
         if self.squash not in SQUASHES:
             raise ValueError(f"squash is {self.squash!r}; it can be {', '.join(SQUASHES)}")
         if unknown := set(self.biased or ()) - {*self.cell.learned, "readout"}:
@@ -154,6 +154,14 @@ class OnlineNet:
         return 1 if gate == "candidate" else self.cell.block
 
 
+def check_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
+    """Raise ValueError unless the value is a whole number within these bounds."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or int(value) < least or (most is not None and int(value) > most):
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is {value!r}; it is a whole number {bounds}")
+
+
 def refuses(cell: Cell) -> str | None:
     """Why the rules do not know this cell, in a sentence; None if they do."""
     for option in ("projection", "norm"):
@@ -199,7 +207,8 @@ class OnlineTrials:
 
     A net begins one where it may, from zeros and with its whole step size, which is multiplied by `fading` (nets,)
     after each update. The trial ends with the first wrong answer, from which the net still learns, or after `longest`
-    right ones. Then it waits; after `most` trials, or one of `enough` right answers, until the next call.
+    right ones. Then it waits; after `most` trials, or one of `enough` right answers, until the next call. Whatever its
+    neighbours do meanwhile, a net that waits at the end of a call has nothing in mind.
     """
 
     tolerance: Tensor

@@ -68,6 +68,7 @@ class ReferenceOnline(OnlineRunner):
     def attempt(self, stream: OnlineStream, trials: OnlineTrials, *, learn: bool = True) -> Tensor:
         attempts = Attempts(trials, self._trials, self.rule.rate)
         self._run(stream, attempts, learn=learn)
+        self._forget(attempts.waits, learn=learn)
         return attempts.lengths
 
     def _run(self, stream: OnlineStream, trials: Attempts | None, *, learn: bool) -> Tensor:

@@ -29,13 +29,18 @@ class Attempts:
         """The step size of each net (nets,)."""
         return self.memory[:, PACE]
 
+    @property
+    def waits(self) -> Tensor:
+        """Which nets have no trial on, (nets,)."""
+        return self.memory[:, ON] == 0
+
     def begin(self, flags: Tensor) -> Tensor:
-        """Nets that wait begin where they may: what happens to each net now, (nets,)."""
-        begins = ((flags & START) != 0) & (self.memory[:, ON] == 0) & self._may
+        """Nets that wait begin where they may: what happens to each net now, (nets,); others that wait keep nothing."""
+        begins = ((flags & START) != 0) & self.waits & self._may
         self.memory[begins, ON], self.memory[begins, RIGHT] = 1.0, 0.0
         self.memory[:, PACE] = torch.where(begins, self.rate, self.pace)
         flags = torch.where(begins, flags | RESET, flags)
-        return torch.where(self.memory[:, ON] > 0, flags, flags & RESET)
+        return torch.where(self.waits, RESET, flags)
 
     def fade(self, now: Tensor) -> None:
         """These nets have learned something."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from carousel.data import Batch
 from carousel.nn import LSTM, last_output
-from carousel.tasks.objectives import Objective, differences, sharpness, wanted
+from carousel.tasks.objectives import Objective, differences, sharpness, told, wanted
 
 POOLS = ("last", "mean", "max", "attention")
 
@@ -36,6 +36,10 @@ class Pool(nn.Module):
         scores = outputs.new_zeros(inside.shape) if self.score is None else self.score(outputs)
         weights = scores.masked_fill(~inside, -torch.inf).softmax(0)
         return (weights * outputs).sum(0)
+
+    def extra_repr(self) -> str:
+        """Which pool it is."""
+        return self.kind
 
 
 def steps_inside(outputs: Tensor, lengths: Tensor | None) -> Tensor:
@@ -116,6 +120,10 @@ class SequenceNetwork(nn.Module):
     def errors(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Answers and wanted values, of one shape, for methods that learn from their differences."""
         return differences(self.objective, output, batch)
+
+    def extra_repr(self) -> str:
+        """What training lowers."""
+        return f"objective={told(self.objective)}"
 
 
 def check_forward(lstm: LSTM) -> None:

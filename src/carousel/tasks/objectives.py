@@ -44,6 +44,13 @@ def squared_error(output: Tensor, batch: Batch) -> Tensor:
     return F.mse_loss(output, batch.target)  # pyright: ignore[reportArgumentType]
 
 
+def told(objective: Objective) -> str:
+    """The objective in words, with its weights if it has any."""
+    if isinstance(objective, CrossEntropy):
+        return "cross_entropy" + ("" if objective.weights is None else f", weights={objective.weights.tolist()}")
+    return getattr(objective, "__name__", type(objective).__name__)
+
+
 REGRESSION = {"squared_error": squared_error, "absolute_error": absolute_error, "huber": huber}
 
 
@@ -58,8 +65,9 @@ def differences(objective: Objective, output: Tensor, batch: Batch) -> tuple[Ten
     if objective is squared_error:
         return output, target
     if not isinstance(objective, CrossEntropy):
-        name = getattr(objective, "__name__", type(objective).__name__)
-        raise ValueError(f"'{name}' is no squared difference, which this method needs; take loss='squared_error'")
+        raise ValueError(
+            f"'{told(objective)}' is no squared difference, which this method needs; take loss='squared_error'"
+        )
     codes = target.clamp_min(0)
     wanted = torch.zeros_like(output).scatter_(-1, codes.unsqueeze(-1), 1.0)
     root = 1.0 if objective.weights is None else objective.weights.to(output)[codes].sqrt().unsqueeze(-1)

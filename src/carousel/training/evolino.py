@@ -31,8 +31,9 @@ class Evolino(Evolution, name="evolino"):
     readout: "pinv" (pseudo-inverse), or a support vector machine of scikit-learn (Evoke): "svr", and "svc" or
         "linear_svc" for classes and other targets that take two values.
     ridge: penalty of "pinv", in units of the mean square of a feature; 0 for the Moore-Penrose solution.
-    support_vectors: rows that a machine learns from at most, evenly spaced; machine_options: its own keywords, such as
-        C, epsilon, kernel ("rbf", "linear", "poly") and gamma (a number; 1 / width if left out).
+    support_vectors: rows that a machine learns from at most; of more, a sample that is the same for all networks, with
+        each class at its share. machine_options: its own keywords, such as C, epsilon, kernel ("rbf", "linear", "poly")
+        and gamma (a number; 1 / width if left out).
 
     An epoch is one generation: all data are one batch. The loss that is told is that of the weights before the update
     with a last layer solved for this batch. Needs a model with `features` and `wanted` (see `training.Model`).
@@ -149,9 +150,9 @@ class Evolino(Evolution, name="evolino"):
             except CANNOT:
                 self._batched = False
         count = len(next(iter(named.values())))
-        asked: Any = Asked(model, ask)
-        each = ({f"model.{name}": value[net] for name, value in named.items()} for net in range(count))
-        return torch.stack([functional_call(asked, own, (batch,)) for own in each])
+        asked = Asked(model, ask)
+        each = ({name: value[net] for name, value in named.items()} for net in range(count))
+        return torch.stack([asked.with_tensors(own, batch) for own in each])
 
 
 def _features(model: Any, batch: Batch) -> Tensor:

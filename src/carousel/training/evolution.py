@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -69,10 +70,11 @@ class Evolution(Method, name="evolution"):
     _workers: Workers | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
-        if self.chunk is not None and not (isinstance(self.chunk, int) and self.chunk >= 1):
+        if self.chunk is not None and not (isinstance(self.chunk, Integral) and self.chunk >= 1):
             raise ValueError(
                 f"chunk is {self.chunk!r}; it is how many networks run at once, 1 or more, or None for all"
             )
+        self.chunk = None if self.chunk is None else int(self.chunk)
         self._from(torch.zeros(2), 0, {name: own for name, own in self._own.items() if name != "groups"})
         self._workers = None if self._alone else workers_of(self.workers)
 
@@ -284,19 +286,42 @@ def batched(
     named: parameters and buffers that take the place of the model's, with an axis of networks in front.
     """
     asked = Asked(model, ask)
-    inside = {f"model.{name}": value for name, value in named.items()}
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*performance drop.*")  # a loop inside vmap is slower than our own
-        return torch.vmap(lambda own: functional_call(asked, own, (batch,)), chunk_size=chunk)(inside)
+        return torch.vmap(lambda own: asked.with_tensors(own, batch), chunk_size=chunk)(named)
 
 
 class Asked(nn.Module):
-    """A model that answers a question about a batch: functional_call reaches its weights whatever is asked."""
+    """A model that answers a question about a batch, with its own tensors or with others in their place."""
 
     def __init__(self, model: Any, ask: Callable[[Any, Batch], Tensor]) -> None:
         super().__init__()
         self.model, self.ask = model, ask
         self.training = model.training
+        self._places = _places(self)
 
     def forward(self, batch: Batch) -> Tensor:
         return self.ask(self.model, batch)
+
+    def with_tensors(self, named: dict[str, Tensor], batch: Batch) -> Tensor:
+        """The answer with these tensors in place of the model's of that name, wherever the model has those."""
+        own = {place: value for name, value in named.items() for place in self._places[f"model.{name}"]}
+        return functional_call(self, own, (batch,), tie_weights=False)
+
+
+def _places(model: nn.Module) -> dict[str, list[str]]:
+    """By the name of each parameter and buffer the names of all that are the same tensor.
+
+    A module has one name here, even if others hold it under several: functional_call exchanges the tensors of each name
+    one after the other, and a tensor that it exchanges twice it does not put back.
+    """
+    tensors = {
+        f"{prefix}.{name}": tensor
+        for prefix, module in model.named_modules()
+        for kind in (module.named_parameters, module.named_buffers)
+        for name, tensor in kind(recurse=False, remove_duplicate=False)
+    }
+    same: dict[Tensor, list[str]] = {}
+    for name, tensor in tensors.items():
+        same.setdefault(tensor, []).append(name)
+    return {name: same[tensor] for name, tensor in tensors.items()}

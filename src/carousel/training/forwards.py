@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from carousel.cells import find, layout
 from carousel.data import Batch
 from carousel.nn import LSTM
-from carousel.ops.influence import Exact, OnlineStep, Truncated, influence
+from carousel.ops.influence import Exact, OnlineMoment, OnlineStep, Truncated, influence
 from carousel.ops.online import OnlineNet
 from carousel.training.bptt import BPTT
 from carousel.training.method import Model
@@ -76,7 +76,8 @@ class RTRL(_Forwards, BPTT, name="rtrl"):
     """Real-time recurrent learning: the same gradient as backpropagation's, found on the way forwards.
 
     Memory does not grow with time, but with the fourth power of the cells: for small nets. The model has one recurrent
-    layer, fed by data; what follows it learns by backpropagation. Options are those of "bptt".
+    layer, fed by data and called once; what follows its outputs learns by backpropagation, and its last state is not
+    given. Options are those of "bptt".
 
     In a stream (`Batch.reset`) the state and what weights have done to it go on from batch to batch, so that steps may
     come one at a time; weights that learn meanwhile make that a little old.
@@ -92,7 +93,8 @@ class Rule1997(_Forwards, BPTT, name="rule1997"):
     """The rule of the original LSTM: no error leaves a cell through a gate or the cell's input.
 
     A weight and step cost the same however long the sequence is, and memory does not grow with time. The model has one
-    recurrent layer, fed by data; what follows it learns by backpropagation. Options are those of "bptt".
+    recurrent layer, fed by data and called once; what follows its outputs learns by backpropagation, and its last state
+    is not given. Options are those of "bptt".
     In a stream it goes on from batch to batch, as "rtrl" does.
 
     Raises ValueError for other models. Source: Hochreiter & Schmidhuber 1997, with peepholes Gers et al. 2002.
@@ -142,7 +144,7 @@ def _carried_forwards(layer: LSTM | nn.LSTM, rule: str, stream: _Stream | None) 
 
     def forward(
         input: Tensor, hx: Any = None, *, lengths: Tensor | None = None, reset: Tensor | None = None
-    ) -> tuple[Tensor, None]:
+    ) -> tuple[Tensor, _Withheld]:
         if hx is not None:
             raise ValueError("the model gives its recurrent layer an initial state; this method begins with zeros")
         if reset is not None and stream is None:
@@ -152,13 +154,34 @@ def _carried_forwards(layer: LSTM | nn.LSTM, rule: str, stream: _Stream | None) 
         x = input.transpose(0, 1) if layer.batch_first else input
         passage.begin(x, lengths, reset)
         outputs = _Layer.apply(passage, *_weights(layer))
-        return outputs.transpose(0, 1) if layer.batch_first else outputs, None
+        return outputs.transpose(0, 1) if layer.batch_first else outputs, _Withheld()
 
     layer.forward = forward  # type: ignore[method-assign]
     try:
         yield passage
     finally:
         del layer.forward
+
+
+class _Withheld:
+    """In place of the layer's last state, through which no gradient would come: whoever looks at it is told so.
+
+    Raises ValueError where it is unpacked or indexed, AttributeError where anything is asked of it.
+    """
+
+    _WORDS: ClassVar[str] = (
+        "the model uses the last state of its recurrent layer, through which this method finds no gradient; let it use "
+        "the outputs (their last step is h), or take method='bptt'"
+    )
+
+    def __iter__(self) -> NoReturn:
+        raise ValueError(self._WORDS)
+
+    def __getitem__(self, at: Any) -> NoReturn:
+        raise ValueError(self._WORDS)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(self._WORDS)
 
 
 @dataclass
@@ -170,7 +193,9 @@ class _Passage:
     stream: _Stream | None
 
     x: Tensor = field(init=False)
+    begun: bool = field(init=False, default=False)
     inside: Tensor = field(init=False)
+    ragged: list[bool] = field(init=False)
     reset: Tensor | None = field(init=False)
     start: Tensor = field(init=False)
     weights: tuple[Tensor, Tensor] = field(init=False)
@@ -178,8 +203,18 @@ class _Passage:
     end: Tensor = field(init=False)
 
     def begin(self, x: Tensor, lengths: Tensor | None, reset: Tensor | None) -> None:
-        """Take a batch. Raises ValueError for one of other lanes than the stream, or more numbers than are allowed."""
-        self.x, self.inside, self.reset, self.memory = x, _inside(x, lengths), reset, None
+        """Take the batch.
+
+        Raises ValueError for a second one, for other lanes than the stream's, or more numbers than are allowed.
+        """
+        if self.begun:
+            raise ValueError(
+                "the model calls its recurrent layer twice in one update; this method knows the gradient of one call: "
+                "let the model read all its inputs in one, or take method='bptt'"
+            )
+        self.begun, self.x, self.inside, self.memory = True, x, _inside(x, lengths), None
+        self.ragged = [False] * len(x) if lengths is None else (~self.inside.all(1)).flatten().tolist()
+        self.reset = None if reset is None else reset & self.inside.squeeze(2)
         if self.rule == "rtrl":
             _check_size(self.net, x.shape[1])
         state = None if self.stream is None else self.stream.state
@@ -191,9 +226,10 @@ class _Passage:
         """h of all steps."""
         self.weights, step, found, state = (W, p), self._step(W, p), [], self.start
         for at, values in enumerate(self.x):
-            moment = step(values, self._fresh(at, state))
+            before = self._fresh(at, state)
+            moment = step(values, before)
             found.append(moment.hidden)
-            state = moment.state()
+            state = self._next(at, moment, before)
         self.end = state
         return torch.stack(found).masked_fill(~self.inside, 0) if found else self._none()
 
@@ -207,11 +243,11 @@ class _Passage:
             state = self._fresh(at, state)
             self._forget(at)
             moment = step(values, state)
-            self.memory.advance(moment)
+            self._advance(self.memory, at, moment)
             by = self.memory.gradient(moment, error)
             by_W += by[0].sum(0)
             by_p += by[1].sum(0)
-            state = moment.state()
+            state = self._next(at, moment, state)
         return by_W, by_p
 
     def after(self) -> _Stream:
@@ -234,6 +270,21 @@ class _Passage:
             return state
         state = state if len(state) == self.x.shape[1] else state.new_zeros(self.x.shape[1], state.shape[1])
         return state.masked_fill(self.reset[at].unsqueeze(1), 0)
+
+    def _next(self, at: int, moment: OnlineMoment, before: Tensor) -> Tensor:
+        """The state after a step, as it was before where a lane has ended."""
+        return torch.where(self.inside[at], moment.state(), before) if self.ragged[at] else moment.state()
+
+    def _advance(self, memory: Truncated | Exact, at: int, moment: OnlineMoment) -> None:
+        """Let the memory take a step; in a stream, that of lanes which have ended stays for the next batch."""
+        if self.stream is None or not self.ragged[at]:
+            memory.advance(moment)
+            return
+        ended = ~self.inside[at].squeeze(1)
+        kept = {name: tensor[ended] for name, tensor in memory.tensors().items()}
+        memory.advance(moment)
+        for name, tensor in memory.tensors().items():
+            tensor[ended] = kept[name]
 
     def _carried(self, step: OnlineStep) -> Truncated | Exact:
         """The rule's memory, as the stream has it."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from torch import Tensor
@@ -18,7 +19,7 @@ from carousel.training.validation import placement
 def run_identity(
     model: Model, batches: Batches, method: Method, plan: Plan, validation: Batches | None
 ) -> dict[str, Any]:
-    """Everything that must be the same for a run to go on exactly.
+    """Everything that must be the same for a run to go on exactly; of a model, what its modules print of themselves.
 
     Raises TypeError for a model whose state holds something else than tensors.
     """
@@ -49,7 +50,7 @@ def _describe(batches: Batches) -> dict[str, Any]:
 def _fingerprint(epoch: Iterator[Batch]) -> str:
     digest = hashlib.sha256()
     for batch in epoch:
-        for tensor in (batch.inputs, batch.target, batch.indices):
-            if tensor is not None:
-                digest.update(tensor_bytes(tensor.cpu()))
+        for name in (field.name for field in fields(batch)):
+            if (tensor := getattr(batch, name)) is not None:
+                digest.update(name.encode() + tensor_bytes(tensor.cpu()))
     return digest.hexdigest()[:12]

@@ -3,7 +3,6 @@
 import math
 from collections import deque
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from carousel.data import Batch
 from carousel.ops.filter_noise import FilterNoise, Variances
+from carousel.ops.online import check_whole
 from carousel.training.filter import KalmanFilter
 from carousel.training.groups import KEYS, weight_groups
 from carousel.training.measurement import jacobian, measured
@@ -60,9 +60,10 @@ class DEKF(FilterNoise, Method, name="dekf"):
         super().__post_init__()
         for name in ("every", "reach", "rows"):
             value = getattr(self, name)
-            whole = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
-            if not whole and not (value is None and name != "rows"):
-                raise ValueError(f"{name} is {value!r}; it is a whole number of at least 1")
+            if value is None and name != "rows":
+                continue
+            check_whole(name, value, 1)
+            setattr(self, name, int(value))
         if self.reach is not None and (self.every is None or self.reach % self.every):
             raise ValueError(f"reach is {self.reach} and every {self.every}; reach is a multiple of every")
         if self.groups not in KEYS:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -112,7 +113,7 @@ class Method(ABC):
 
 
 def method_named(name: str, **options: Any) -> Method:
-    """The method of that name with these options.
+    """The method of that name with these options; numpy's numbers are taken as Python's.
 
     Raises ValueError for a name that no method has, TypeError for an option that the method does not have, or that is
     of another kind.
@@ -123,7 +124,7 @@ def method_named(name: str, **options: Any) -> Method:
     if unknown := [option for option in options if option not in known]:
         raise TypeError(f"method '{name}' has no option {', '.join(map(repr, unknown))}; it has {', '.join(known)}")
     check_kinds(METHODS[name], options)
-    return METHODS[name](**options)
+    return METHODS[name](**{name: own.item() if isinstance(own, np.generic) else own for name, own in options.items()})
 
 
 def terms(model: Model, batch: Batch) -> float:

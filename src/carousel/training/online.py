@@ -20,12 +20,15 @@ from carousel.ops.online import (
     OnlineRunner,
     OnlineStream,
     OnlineTrials,
+    check_whole,
 )
 from carousel.ops.online_filter import OnlineFilter
 from carousel.ops.online_reference import ReferenceOnline
 from carousel.training.online_kalman import FilteredOnline
 
 ERRORS = ("squared", "cross_entropy")
+COUNTED = 2**53
+"""Right answers are counted up to this: the kernels count in float64."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +52,9 @@ class Trials:
     fading: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("longest", "most"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it is 1 or more")
+        for name in ("longest", "most", "enough"):
+            if name != "enough" or self.enough is not None:
+                check_whole(name, getattr(self, name), 1, COUNTED)
         for name in ("tolerance", "fading"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it is more than 0")
@@ -99,8 +102,9 @@ class OnlineLearner:
         for name, kind in (("net", OnlineNet), ("filter", OnlineFilter | None)):
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name} is {getattr(self, name)!r:.80}; it is an Online{name.capitalize()}")
-        if self.nets < 1:
-            raise ValueError(f"nets is {self.nets}; it is 1 or more")
+        check_whole("nets", self.nets, 1)
+        if self.cells is not None:
+            check_whole("cells", self.cells, 0)
         if not (self.spread >= 0 and math.isfinite(self.spread)):
             raise ValueError(f"spread is {self.spread}; it is a finite number of at least 0")
         if self.filter is not None and self.error != "squared":
@@ -149,6 +153,7 @@ class OnlineLearner:
         A remedy for what the paper calls the abuse problem, that early on cells are used as biases: they are added when
         the error stalls (Hochreiter & Schmidhuber 1997; Fahlman 1991).
         """
+        check_whole("count", count, 0)
         self._check_cells(self._cells + count)
         before, self.cells = self._cells, self._cells + count
         self._take_part(before)
@@ -174,6 +179,8 @@ class OnlineLearner:
         begins: booleans (time, nets), the steps before which the state is put back to zero; none if None.
         update: booleans (time, nets), the steps after which what was learned is applied; those with a target if None.
         """
+        self._check_inputs(inputs)
+        self._check_targets(targets, len(inputs))
         observed = torch.ones(targets.shape[:2], dtype=torch.bool) if observed is None else observed
         flags = self._flags(inputs, {TARGET: observed, RESET: begins, UPDATE: observed if update is None else update})
         return self._runner.run(self._stream(inputs, targets, flags))
@@ -192,19 +199,28 @@ class OnlineLearner:
         """Go through a stream in trials, learning at every step with a target; of each net, how long each lasted.
 
         starts: booleans (time, nets), the steps at which the trial of a net that waits may begin, from a state of zero.
-        All else is as in `learn`. A trial that is on at the end goes on in the next call; without `learn`, nothing but
-        states and trials move.
+        All else is as in `learn`. A trial that is on at the end goes on in the next call, and a net that waits then has
+        nothing in mind; without `learn`, nothing but states and trials move.
         """
+        self._check_inputs(inputs)
+        self._check_targets(targets, len(inputs))
+        if not isinstance(trials, Trials):
+            raise TypeError(f"trials is {trials!r:.80}; it is Trials, such as Trials(tolerance=0.49)")
         observed = torch.ones(targets.shape[:2], dtype=torch.bool) if observed is None else observed
         flags = self._flags(inputs, {START: starts, TARGET: observed, RESET: begins, UPDATE: observed})
         each = torch.ones(self.nets, dtype=torch.float64)
         enough = trials.longest + 1 if trials.enough is None else trials.enough
-        how = OnlineTrials(trials.tolerance * each, trials.fading * each, trials.longest, trials.most, enough)
+        most = min(trials.most, max(len(inputs), 1))
+        how = OnlineTrials(trials.tolerance * each, trials.fading * each, trials.longest, most, enough)
         lengths = self._runner.attempt(self._stream(inputs, targets, flags), how, learn=learn)
         return [row[row >= 0].tolist() for row in lengths]
 
     def renew(self, place: int, net: "OnlineLearner", of: int = 0) -> None:
         """Put a net of another learner in a place, as it is but with nothing in mind; the others go on undisturbed."""
+        if not isinstance(net, OnlineLearner):
+            raise TypeError(f"net is {net!r:.80}; it is an OnlineLearner")
+        check_whole("place", place, 0, self.nets - 1)
+        check_whole("of", of, 0, net.nets - 1)
         if net.net != self.net:
             raise ValueError("only a net of the same description can take the place of one")
         if self.filter is not None:
@@ -213,12 +229,13 @@ class OnlineLearner:
 
     def predict(self, inputs: Tensor, *, begins: Tensor | None = None) -> Tensor:
         """The outputs (time, nets, outputs) for a stream from zeros; nothing is learned, and nothing forgotten."""
+        self._check_inputs(inputs)
+        targets = torch.zeros(len(inputs), 1, self.net.outputs, dtype=torch.float64)
+        stream = self._stream(inputs, targets, self._flags(inputs, {RESET: begins}))
         state = self._runner.tensors()["state"]
         before = state.clone()
         state.zero_()
-        targets = torch.zeros(len(inputs), 1, self.net.outputs, dtype=torch.float64)
-        flags = self._flags(inputs, {RESET: begins})
-        outputs = self._runner.run(self._stream(inputs, targets, flags), learn=False)
+        outputs = self._runner.run(stream, learn=False)
         state.copy_(before)
         return outputs
 
@@ -285,18 +302,12 @@ class OnlineLearner:
         return flags
 
     def _stream(self, inputs: Tensor, targets: Tensor, flags: Tensor) -> OnlineStream:
-        self._check(inputs, targets)
         numbers = inputs if inputs.dtype == torch.int64 else inputs.to(torch.float64)
         return OnlineStream(numbers, targets.to(torch.float64), flags)
 
-    def _check(self, inputs: Tensor, targets: Tensor) -> None:
-        """Raise ValueError unless both have the shapes of this net, and symbols are inputs of it.
-
-        Raises TypeError for what is no tensor.
-        """
-        for name, given in (("inputs", inputs), ("targets", targets)):
-            if not isinstance(given, Tensor):
-                raise TypeError(f"{name} are a {type(given).__name__}; give a tensor, such as torch.as_tensor({name})")
+    def _check_inputs(self, inputs: Tensor) -> None:
+        """Raise ValueError unless they have the shape of this net, and symbols are inputs of it."""
+        _check_tensor("inputs", inputs)
         axes = 2 if inputs.dtype == torch.int64 else 3
         good = (
             inputs.dim() == axes
@@ -313,12 +324,22 @@ class OnlineLearner:
                 f"there is a symbol {wrong[0]}; a net with {self.net.inputs} inputs has symbols from 0 to "
                 f"{self.net.inputs - 1}, and -1 stands for none"
             )
+
+    def _check_targets(self, targets: Tensor, time: int) -> None:
+        """Raise ValueError unless they have the shape of this net's outputs at so many steps."""
+        _check_tensor("targets", targets)
         if (
             targets.dim() != 3
-            or targets.shape[0] != len(inputs)
+            or targets.shape[0] != time
             or targets.shape[1] not in (1, self.nets)
             or targets.shape[2] != self.net.outputs
         ):
             raise ValueError(
-                f"targets have shape {tuple(targets.shape)}; give ({len(inputs)}, {self.nets} or 1, {self.net.outputs})"
+                f"targets have shape {tuple(targets.shape)}; give ({time}, {self.nets} or 1, {self.net.outputs})"
             )
+
+
+def _check_tensor(name: str, given: object) -> None:
+    """Raise TypeError for what is no tensor."""
+    if not isinstance(given, Tensor):
+        raise TypeError(f"{name} are a {type(given).__name__}; give a tensor, such as torch.as_tensor({name})")

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from typing import Any, ClassVar, cast
 
 import torch
@@ -165,8 +166,11 @@ class PPO(PolicyGradient, Method, name="ppo"):
         _check_share("trace", self.trace)
         for name in ("passes", "minibatches", "piece"):
             value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1) and not (name == "piece" and value is None):
+            if name == "piece" and value is None:
+                continue
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} is {value!r}; it is a whole number, 1 or more")
+            setattr(self, name, int(value))
         for name in ("clip", "stop_kl"):
             check_number(name, getattr(self, name), above=0)
 
@@ -195,5 +199,5 @@ class PPO(PolicyGradient, Method, name="ppo"):
 
 
 def _check_share(name: str, value: float) -> None:
-    if not (isinstance(value, int | float) and 0 <= value <= 1):
+    if not (isinstance(value, Real) and 0 <= value <= 1):
         raise ValueError(f"{name} is {value!r}; it is a number from 0 to 1")

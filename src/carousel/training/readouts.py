@@ -79,8 +79,9 @@ def _by_qr(left: Tensor, right: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Machines(Readout):
-    """A support vector machine of scikit-learn for each output, on at most `rows` rows, evenly spaced.
+    """A support vector machine of scikit-learn for each output, on at most `rows` rows, a sample of all.
 
+    The sample is drawn by chance, but alike for the same targets, so that networks are told apart by nothing else.
     kind: "svr" for numbers, "svc" or "linear_svc" for outputs that take two values; these say something above 0 for
     the higher one. options: the machine's own keywords, such as C, epsilon, kernel and gamma.
     """
@@ -109,14 +110,25 @@ class Machines(Readout):
         return all(getattr(made, name) == getattr(layer, name) for name in SHAPES)
 
     def solve(self, read: Tensor, wanted: Tensor, weight: Tensor | None) -> dict[str, Tensor]:
-        count = min(self.rows, len(wanted))
-        chosen = torch.arange(count, device=wanted.device) * len(wanted) // count
+        chosen = self._chosen(wanted.cpu()).to(wanted.device)
         target = wanted[chosen].cpu().numpy()
         target = target if self.kind == "svr" else _signs(target, self.kind)
         weights = None if weight is None else weight[chosen].cpu().numpy()
         rows = read[:, chosen].cpu().numpy()
         each = [self._one(own, target, weights) for own in rows]
         return {name: torch.stack([found[name] for found in each]).to(read) for name in each[0]}
+
+    def _chosen(self, wanted: Tensor) -> Tensor:
+        """The rows to learn from, in their order: drawn by chance, always the same, each class at its share."""
+        total, count = len(wanted), min(self.rows, len(wanted))
+        if count == total:
+            return torch.arange(total)
+        drawn = torch.from_numpy(np.random.default_rng(0).permutation(total))
+        if self.kind == "svr":
+            return drawn[:count].sort().values
+        classes = wanted.unique(dim=0, return_inverse=True)[1]
+        by_class = drawn[classes[drawn].argsort(stable=True)]
+        return by_class[torch.arange(count) * total // count].sort().values
 
     def _one(self, rows: Any, target: Any, weight: Any) -> dict[str, Tensor]:
         """The tensors of one network's layer."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from numbers import Integral
 from typing import Any, ClassVar, cast
 
 import torch
@@ -45,9 +46,10 @@ class TruncatedBPTT(Descent, Method, name="tbptt"):
         super().__post_init__()
         for name, lowest in (("k1", 1), ("k2", self.k1)):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < lowest:
                 bound = "1 or more" if name == "k1" else f"no fewer than k1={self.k1}"
                 raise ValueError(f"{name} is {value!r}; it is a whole number of steps, {bound}")
+            setattr(self, name, int(value))
 
     def prepare(self, model: Model, batches: int, epochs: int) -> None:
         if not (hasattr(model, "carry") or hasattr(model, "recent")):

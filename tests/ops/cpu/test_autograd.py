@@ -144,15 +144,21 @@ def test_a_whole_network_learns_alike() -> None:
     torch.testing.assert_close(found[0], found[1])
 
 
+@pytest.mark.parametrize("recompute", [None, 2])
+@pytest.mark.parametrize("norm", [None, "ba2016", "torch_sample"])
 @pytest.mark.parametrize("name", CELLS)
-def test_gradients_of_many_answers_in_one_pass(name: str) -> None:
+def test_gradients_of_many_answers_in_one_pass(name: str, norm: str | None, recompute: int | None) -> None:
     """torch's `is_grads_batched`, which hides an axis that no loop over memory sees."""
-    lstm = carousel.LSTM(3, 4, cell=name, dtype=torch.float64)
+    torch.manual_seed(0)
+    lstm = carousel.LSTM(3, 4, cell=name, norm=norm, recompute=recompute, dtype=torch.float64)
     weights, x = list(lstm.parameters()), torch.randn(5, 2, 3).double().requires_grad_()
     outputs, (_, cell, *_) = lstm(x)
     answers = torch.cat([outputs.flatten(), cell.flatten()])[::7]
     given = torch.randn(6, len(answers)).double()
-    at_once = torch.autograd.grad(answers, [*weights, x], given, is_grads_batched=True, retain_graph=True)
+    at_once, again = (
+        torch.autograd.grad(answers, [*weights, x], given, is_grads_batched=True, retain_graph=True) for _ in range(2)
+    )
     for k in range(len(given)):
         alone = torch.autograd.grad(answers, [*weights, x], given[k], retain_graph=True)
         torch.testing.assert_close([each[k] for each in at_once], list(alone), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(again, at_once, rtol=0, atol=0)

@@ -1,8 +1,11 @@
 """Trials in the kernels, held to plain torch, and to what a trial is."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from carousel.cells import Cell, Gate
 from carousel.ops.cpu.online import CompiledOnline
 from carousel.ops.online import RESET, START, TARGET, UPDATE, OnlineNet, OnlineRule, OnlineStream, OnlineTrials
 from carousel.ops.online_reference import ReferenceOnline
@@ -106,6 +109,51 @@ def test_a_renewed_net_is_as_new_and_the_others_go_on(runner: type[CompiledOnlin
     found, again, new = (each.attempt(stream, trials) for each in (nets, old, fresh))
     assert torch.equal(found[9], new[9]) and torch.equal(nets.weights[9], fresh.weights[9])
     assert torch.equal(found[10], again[10]) and torch.equal(nets.weights[10], old.weights[10])
+
+
+@pytest.mark.parametrize("rule", ["rule1997", "rtrl"])
+@pytest.mark.parametrize("runner", [CompiledOnline, ReferenceOnline])
+def test_a_net_that_waits_does_not_depend_on_its_neighbours(
+    runner: type[CompiledOnline | ReferenceOnline], rule: str
+) -> None:
+    """Trials end at different steps; what nets learn afterwards is what each of them learns alone."""
+    net = net_of("peephole")
+    how, weights = replace(drawn(net)[0], name=rule), drawn(net)[1]
+    stream, trials = stream_of(), trials_of(most=2)
+    others = ReferenceOnline(net, how, weights)
+    others.attempt(stream, trials)
+    follows = OnlineStream(stream.inputs, stream.targets, torch.full_like(stream.flags, TARGET + UPDATE))
+    together = runner(net, how, weights)
+    together.attempt(stream, trials)
+    outputs = together.run(follows)
+    torch.testing.assert_close(outputs, others.run(follows), rtol=1e-8, atol=1e-10)
+    for at in range(NETS):
+        own = slice(at, at + 1)
+        alone = runner(net, replace(how, rate=how.rate[own], momentum=how.momentum[own]), weights[own])
+        alone.attempt(
+            OnlineStream(*(part[:, own] for part in stream)),
+            replace(trials, tolerance=trials.tolerance[own], fading=trials.fading[own]),
+        )
+        found = alone.run(OnlineStream(*(part[:, own] for part in follows)))
+        torch.testing.assert_close(found[:, 0], outputs[:, at], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(alone.weights[0], together.weights[at], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", ["rule1997", "rtrl"])
+@pytest.mark.parametrize("runner", [CompiledOnline, ReferenceOnline])
+def test_a_net_that_waits_cannot_overflow(runner: type[CompiledOnline | ReferenceOnline], rule: str) -> None:
+    """Cells that are squashed by nothing, and grow without end, while a neighbour's trial is on."""
+    net = OnlineNet(Cell(Gate("relu"), Gate("relu"), Gate("identity"), Gate("relu"), squash="identity"), 1, 2, 1)
+    weights = torch.stack([torch.full((net.weights,), 0.9), torch.zeros(net.weights)]).double()
+    begins = torch.tensor([START + TARGET + UPDATE] + [TARGET + UPDATE] * 399 + [START + TARGET + UPDATE] * 2)
+    flags = begins.to(torch.uint8).unsqueeze(1)
+    one = torch.ones(2).double()
+    nets = runner(net, OnlineRule(rule, False, torch.tensor([1e-3, 0.0]).double(), one * 0.5), weights)
+    targets = torch.stack([torch.full((402, 1), 9.0), torch.zeros(402, 1)], dim=1).double()
+    trials = OnlineTrials(one, one, 10000, 50, 20000)
+    lengths = nets.attempt(OnlineStream(torch.ones(402, 2, 1).double(), targets, flags), trials)
+    assert lengths[0, :3].tolist() == [0, 0, 0] and lengths[1, 0] == -1
+    assert nets.weights.isfinite().all()
 
 
 def test_fixed_gates_have_a_bias_and_keep_it() -> None:

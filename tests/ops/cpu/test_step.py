@@ -151,6 +151,18 @@ def test_a_graph_that_is_kept_gives_the_same_again(name: str) -> None:
     torch.testing.assert_close(again, first, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("name", ["lstm", "peephole with torch_sample"])
+def test_gradients_of_many_answers_in_one_pass(name: str) -> None:
+    cell = CELLS[name]
+    operands = given(cell, GRID)
+    answers = torch.cat([value.flatten() for value in made(operands, cell)])[::5]
+    rows = torch.randn(4, len(answers), dtype=torch.float64)
+    at_once = torch.autograd.grad(answers, wanted(operands), rows, is_grads_batched=True, retain_graph=True)
+    for at, row in enumerate(rows):
+        alone = torch.autograd.grad(answers, wanted(operands), row, retain_graph=True)
+        torch.testing.assert_close([each[at] for each in at_once], list(alone))
+
+
 def test_training_saves_the_operands_and_nothing_else() -> None:
     operands, saved = given(CELLS["peephole"], MAP), list[int]()
     with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t.data_ptr()), lambda _: torch.empty(0)):

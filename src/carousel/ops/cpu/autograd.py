@@ -83,6 +83,8 @@ def _gradients(
     *, keep: bool = False,
 ) -> list[Tensor | None]:  # fmt: skip
     """The gradients of all operands; what was `made` is overwritten, unless it is to be kept for another pass."""
+    if keep and "normalized" in made:
+        made = {**made, "normalized": made["normalized"].clone()}
     wanted = _wanted(call, ready, made, needed, keep=keep)
     backward(call, ready, made, gradients_of_results(gradients, ready["initial_cell"]), wanted)
     return [_given_back(call, wanted, name) if need else None for name, need in zip(NAMES, needed, strict=True)]

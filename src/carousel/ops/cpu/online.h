@@ -44,7 +44,7 @@ public:
             flag(t);
             if (trials.on() && trials.begin(start, reset, target, update)) any |= kReset;
             if (trials.idle()) continue;
-            if (any & kReset) forget();
+            if (any & kReset) forget(reset);
             sense(t);
             forward();
             answer(t);
@@ -53,6 +53,7 @@ public:
             if (trials.on()) trials.end();
             pass();
         }
+        if (trials.on()) forget(~trials.awake());
         trials.keep();
     }
 
@@ -110,9 +111,9 @@ protected:
             start[lane] = now & kStart ? -1 : 0;
         });
     }
-    void forget() {
-        for (int s = 0; s < states; ++s) state.set(s, reset ? Net{} : state[s]);
-        for (int64_t n = 0; call.training_size && n < call.influence_size; ++n) influence.set(n, reset ? Net{} : influence[n]);
+    void forget(NetMask nets) const {
+        for (int s = 0; s < states; ++s) state.set(s, nets ? Net{} : state[s]);
+        for (int64_t n = 0; call.training_size && n < call.influence_size; ++n) influence.set(n, nets ? Net{} : influence[n]);
     }
 
     void sense(int64_t t) {
@@ -162,11 +163,13 @@ protected:
         for (int v = begin(g, u); peeps(row, g) && v < end(g, u); ++v) sum += weight[peephole(g, v)] * (sees_new_cell(g) ? cell[v] : old_cell(v));
         return sum + other;
     }
+    // The influence of a net that waits stands still: its slopes are zero, and its cells fade by nothing.
     void activate(int g) {
+        const NetMask awake = trials.awake();
         for (int u = 0; learned(row, g) && u < layout.units[g]; ++u) {
             const Net y = net_squash(gate_of(row, g).squash, preactivation(g, u));
             value.set(layout.rows_at[g] + u, y);
-            slopes.set(layout.rows_at[g] + u, net_slope(gate_of(row, g).squash, y));
+            slopes.set(layout.rows_at[g] + u, awake ? net_slope(gate_of(row, g).squash, y) : Net{});
         }
     }
     Net gate(int g, int v) const { return learned(row, g) ? value[layout.rows_at[g] + unit(g, v)] : broadcast(1.0); }
@@ -185,7 +188,7 @@ protected:
         if (row.input.kind == Kind::complement) i = one - f, by_forget = old - z;
         if (row.forget.kind == Kind::complement) f = one - i, by_input = z - old;
         const Net c = f * old + i * z, y = net_squash(row.squash, c);
-        cell.set(v, c), out.set(v, y), out_slope.set(v, net_slope(row.squash, y)), fade.set(v, f);
+        cell.set(v, c), out.set(v, y), out_slope.set(v, net_slope(row.squash, y)), fade.set(v, trials.awake() ? f : one);
         coefficient[kInput].set(v, by_input * gate_slope(kInput, v));
         coefficient[kForget].set(v, by_forget * gate_slope(kForget, v));
         coefficient[kCandidate].set(v, i * gate_slope(kCandidate, v));
@@ -385,9 +388,10 @@ protected:
     }
 
     void pass() {
-        for (int v = 0; v < hidden; ++v) state.set(v, h[v]), state.set(hidden + v, cell[v]);
+        const NetMask awake = trials.awake();
+        for (int v = 0; v < hidden; ++v) state.set(v, awake ? h[v] : Net{}), state.set(hidden + v, awake ? cell[v] : Net{});
         for (int g = 0; g < kGates; ++g)
-            for (int u = 0; g != kCandidate && learned(row, g) && u < layout.units[g]; ++u) state.set(2 * hidden + sent_at[g] + u, value[layout.rows_at[g] + u]);
+            for (int u = 0; g != kCandidate && learned(row, g) && u < layout.units[g]; ++u) state.set(2 * hidden + sent_at[g] + u, awake ? value[layout.rows_at[g] + u] : Net{});
         for (int n = 0; n < active_inputs; ++n) source.set(active[n], Net{});
     }
 };

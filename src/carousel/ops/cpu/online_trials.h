@@ -1,5 +1,6 @@
 // Trials: runs of right answers. A net's trial begins where one may, with nothing in mind, and ends with its first wrong answer, from which
-// it still learns, or when it has lasted long enough (Gers, Schmidhuber & Cummins 2000). Between trials a net waits.
+// it still learns, or when it has lasted long enough (Gers, Schmidhuber & Cummins 2000). Between trials a net waits, with nothing in mind
+// at the end of a call: what its neighbours do meanwhile leaves no trace in it.
 #pragma once
 #include "online_call.h"
 #include "online_nets.h"
@@ -17,6 +18,7 @@ public:
     Net pace;  // the step size that is left
 
     Trials(const OnlineCall& given, int64_t first_net, Net whole) : pace(whole), call(given), first(first_net), rate(whole) {
+        live = ~live;
         if (!on()) return;
         memory = numbers(call.trials, 3), tolerance = numbers(call.tolerance, 1)[0], fading = numbers(call.fading, 1)[0];
         live = memory[0] > Net{}, length = memory[1], pace = memory[2];
@@ -24,6 +26,7 @@ public:
     }
 
     bool on() const { return call.trials && call.lengths; }
+    NetMask awake() const { return live; }
     bool idle() const { return on() && !some(live); }
 
     // Those that wait begin where they may; others that wait neither answer nor learn. True if any begins.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from carousel.cells import Cell
-from carousel.ops.cpu import autograd
+from carousel.ops.cpu import autograd, several
 from carousel.ops.cpu.autograd import gradients_of_results
 from carousel.ops.cpu.call import NAMES, RESULTS, Call, Named, named
 from carousel.ops.operands import LayerOperands, Noise, Operands, State
@@ -53,8 +53,13 @@ class _Segmented(torch.autograd.Function):
             return None, None, *autograd.differentiable(ctx.call, given, needed, gradients)
         segments = Segments(ctx.call, ctx.length, dict(zip(NAMES, given, strict=True)))
         names = {name for name, need in zip(NAMES, needed, strict=True) if need}
-        found = segments.backward(dict(zip(ctx.kept, saved, strict=True)), gradients, names)
-        return None, None, *(found[name].to(ctx.call.dtype) if name in names else None for name in NAMES)
+        kept = dict(zip(ctx.kept, saved, strict=True))
+
+        def back(own: Gradients) -> Gradients:
+            found = segments.backward(kept, own, names)
+            return [found[name].to(ctx.call.dtype) if name in names else None for name in NAMES]
+
+        return None, None, *several.passes(back, gradients)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,11 @@ def hidden(gradients: Gradients) -> bool:
     return any(tensor is not None and _of_torch._functorch.is_legacy_batchedtensor(tensor) for tensor in gradients)
 
 
+def passes(back: Callable[[Gradients], Gradients], gradients: Gradients) -> Gradients:
+    """What `back`, which overwrites nothing that it reads, makes of the gradients, or of each set that torch hides."""
+    return each(back, gradients) if hidden(gradients) else back(gradients)
+
+
 def each(back: Callable[[Gradients], Gradients], gradients: Gradients) -> list[Tensor | None]:
     """What `back` makes of each set of gradients, with the same axis."""
     level = _of_torch._vmapmode_increment_nesting() - 1

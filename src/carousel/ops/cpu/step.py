@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from carousel.cells import Cell, row
-from carousel.ops.cpu import extension
+from carousel.ops.cpu import extension, several
 from carousel.ops.cpu.call import KINDS, address, dense
 from carousel.ops.operands import Moment, StepOperands
 from carousel.ops.twice import Gradients, step_by_reference, through_reference
@@ -100,5 +100,9 @@ class _Step(torch.autograd.Function):
             return None, *through_reference(
                 lambda seen: step_by_reference(call.cell, seen), operands, needed, gradients
             )
-        found = call.backward(operands, gradients)
-        return None, *(found[name] if need else None for name, need in zip(operands._fields, needed, strict=True))
+
+        def back(own: Gradients) -> Gradients:
+            found = call.backward(operands, own)
+            return [found[name] if need else None for name, need in zip(operands._fields, needed, strict=True)]
+
+        return None, *several.passes(back, gradients)

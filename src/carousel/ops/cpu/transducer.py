@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from carousel.ops import transducer_reference as reference
-from carousel.ops.cpu import extension
+from carousel.ops.cpu import extension, several
 from carousel.ops.cpu.autograd import Gradients, through_reference
 from carousel.ops.transducer_reference import Lattice
 
@@ -61,14 +61,18 @@ class _Emissions(torch.autograd.Function):
                 return reference.emissions(seen[0], lattice, seen[1])  # type: ignore[arg-type]
 
             return None, *through_reference(again, (scores, prediction), needed, gradients)
-        found = {"grad_scores": torch.empty_like(scores, memory_format=torch.contiguous_format)}
-        if prediction is not None:
-            found["grad_prediction"] = torch.empty_like(prediction, memory_format=torch.contiguous_format)
         given = {"scores": scores, "prediction": prediction, "normalizer": normalizer}
         sizes = (*normalizer.shape, scores.shape[-1])
-        given |= dict(zip(("grad_blank", "grad_label"), gradients, strict=True))
-        _enter("transducer_emissions_backward", lattice, sizes, {**given, **found})
-        return None, found["grad_scores"], found.get("grad_prediction")
+
+        def back(own: Gradients) -> Gradients:
+            found = {"grad_scores": torch.empty_like(scores, memory_format=torch.contiguous_format)}
+            if prediction is not None:
+                found["grad_prediction"] = torch.empty_like(prediction, memory_format=torch.contiguous_format)
+            named = dict(zip(("grad_blank", "grad_label"), own, strict=True))
+            _enter("transducer_emissions_backward", lattice, sizes, {**given, **named, **found})
+            return [found["grad_scores"], found.get("grad_prediction")]
+
+        return None, *several.passes(back, gradients)
 
 
 class _Loss(torch.autograd.Function):

@@ -101,17 +101,12 @@ class Controller(SequenceEstimator):
         """What to do now in several environments: actions (n, ...) for observations (n, ...), and the memory after.
 
         state: what the call before returned; None where all episodes begin.
-        Raises ValueError for observations that do not fit, or hold NaN, and for the memory of other environments.
+        Raises ValueError for observations that do not fit, or hold NaN or infinity, and for the memory of other
+        environments.
         """
         check_is_fitted(self, "network_")
         network = self.network_
         seen = network.senses.read(np.asarray(observations))
-        if len(wrong := np.argwhere(np.isnan(seen))):
-            row, at = wrong[0].tolist()
-            raise ValueError(
-                f"observation {row} is NaN at {network.senses.seen[at]}; the memory would be NaN ever after: hand in "
-                "a number, such as the last one that was known"
-            )
         with torch.inference_mode():
             x = network.features(seen)
             try:
@@ -168,13 +163,13 @@ class Controller(SequenceEstimator):
         if environment is None:
             raise ValueError("it learned in an environment without an id; say in which one to play")
         world = self._world_of(environment)
-        found = {
-            "senses_": senses_of(world.observation_space, tuple(self.hide)).plain(),
-            "actions_": actions_of(world.action_space).plain(),
-        }
-        for name, own in found.items():
-            if own != getattr(self, name):
-                raise ValueError(f"the environment has {own}; that of training had {getattr(self, name)}")
+        pairs = (
+            (senses_of(world.observation_space, tuple(self.hide)), senses_from(self.senses_)),
+            (actions_of(world.action_space), actions_from(self.actions_)),
+        )
+        for own, known in pairs:
+            if own != known:
+                raise ValueError(f"the environment has {own}; that of training had {known}")
         return world
 
     def _world_of(self, environment: Any) -> World:

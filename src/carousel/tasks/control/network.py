@@ -54,6 +54,10 @@ class Branch(nn.Module):
         outputs, memory = self.lstm(x, memory, reset=reset)
         return self.line(outputs), memory  # type: ignore[return-value]
 
+    def extra_repr(self) -> str:
+        """Whether it remembers."""
+        return f"remembers={self.remembers}"
+
 
 class ControlNetwork(nn.Module):
     """A policy, with a critic beside it where the method asks for one (a `training.Model`).
@@ -210,7 +214,7 @@ class ControlNetwork(nn.Module):
 
     def extra_repr(self) -> str:
         """What it reads and does, and where."""
-        place = "" if self.world is None else f", world={self.world.title}"
+        place = "" if self.world is None else f", world={self.world.title}, longest={self.world.longest}"
         return f"senses={self.senses}, actions={self.actions}, normalize={self.normalize}{place}"
 
 

@@ -2,13 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+EXACT = 2.0**53
+"""Up to here every whole number is a float64; a bound beyond is none."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Senses:
     hidden: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if not all(isinstance(at, Integral) and not isinstance(at, bool) for at in self.hidden):
+            raise TypeError(f"hide is {self.hidden}; it holds whole numbers, the positions of features")
         object.__setattr__(self, "hidden", tuple(int(at) for at in self.hidden))
         wrong = [at for at in self.hidden if not 0 <= at < self.width]
         if min(self.numbers, self.width) < 1 or wrong or len(set(self.hidden)) >= self.width:
@@ -46,7 +52,7 @@ class Senses:
     def read(self, observations: Any) -> NDArray[np.float32]:
         """The features (n, features seen) of n observations.
 
-        Raises ValueError for another number of numbers, or a case that there is not.
+        Raises ValueError for another number of numbers, a case that there is not, and NaN or infinity that is seen.
         """
         rows = np.asarray(observations)
         if self.count:
@@ -58,7 +64,20 @@ class Senses:
         rows = rows.reshape(len(rows), -1).astype(np.float32)
         if rows.shape[1] != self.width:
             raise ValueError(f"an observation has {rows.shape[1]} numbers; those in training had {self.width}")
-        return rows[:, self.seen] if self.hidden else rows
+        rows = rows[:, self.seen] if self.hidden else rows
+        if not np.isfinite(rows).all():
+            self._refuse(rows)
+        return rows
+
+    def _refuse(self, rows: NDArray[np.float32]) -> None:
+        """Raise ValueError for the first feature that is NaN or infinite."""
+        row, at = np.argwhere(~np.isfinite(rows))[0].tolist()
+        nan = bool(np.isnan(rows[row, at]))
+        why = "the memory would be NaN ever after" if nan else "all other numbers would be nothing beside it"
+        raise ValueError(
+            f"observation {row} is {'NaN' if nan else rows[row, at]} at {self.seen[at]}; {why}: give a number in its "
+            "place, such as the last one that was known"
+        )
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -134,18 +153,21 @@ class Amounts(Actions):
     """Numbers between bounds, normally distributed around the policy's, with a deviation that is learned.
 
     The policy's -1 and 1 are the bounds, where there are two; what lies outside is cut off on the way out.
-    low, high, shape: of the environment's action.
+    low, high, shape, dtype: of the environment's action; whole numbers are rounded.
     """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
     shape: tuple[int, ...]
+    dtype: str = field(default="float32", compare=False)
 
     def __post_init__(self) -> None:
         for name in ("low", "high", "shape"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not len(self.low) == len(self.high) == int(np.prod(self.shape)) or self.numbers < 1:
             raise ValueError(f"an action of shape {self.shape} has {len(self.low)} lower and {len(self.high)} bounds")
+        if not isinstance(self.dtype, str) or np.dtype(self.dtype).kind not in "fiub":
+            raise ValueError(f"an action is of dtype {self.dtype!r}; it is made of floats or whole numbers")
 
     @property
     def numbers(self) -> int:  # type: ignore[override]
@@ -169,12 +191,15 @@ class Amounts(Actions):
     def outwards(self, actions: Tensor) -> NDArray[Any]:
         low, high = np.array(self.low), np.array(self.high)
         bounded = np.isfinite(low) & np.isfinite(high)
-        middle, half = np.where(bounded, (low + high) / 2, 0.0), np.where(bounded, (high - low) / 2, 1.0)
-        numbers = np.clip(actions.double().cpu().numpy() * half + middle, low, high)
-        return numbers.reshape(len(actions), *self.shape).astype(np.float32)
+        least, most = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+        numbers = np.clip(actions.double().cpu().numpy() * (most / 2 - least / 2) + (least / 2 + most / 2), low, high)
+        if np.dtype(self.dtype).kind != "f":
+            numbers = np.rint(numbers)
+        return numbers.reshape(len(actions), *self.shape).astype(self.dtype)
 
     def plain(self) -> dict[str, Any]:
-        return {"kind": "amounts", "low": list(self.low), "high": list(self.high), "shape": list(self.shape)}
+        bounds = {"low": list(self.low), "high": list(self.high)}
+        return {"kind": "amounts", **bounds, "shape": list(self.shape), "dtype": self.dtype}
 
 
 def senses_of(space: Any, hidden: tuple[int, ...]) -> Senses:
@@ -196,8 +221,10 @@ def actions_of(space: Any) -> Actions:
     if kind == "Discrete":
         return Choice(int(space.n), int(space.start))
     if kind == "Box":
-        low, high = (np.asarray(bound, dtype=np.float64).ravel().tolist() for bound in (space.low, space.high))
-        return Amounts(tuple(low), tuple(high), tuple(space.shape))
+        low, high = (np.asarray(bound, dtype=np.float64).ravel() for bound in (space.low, space.high))
+        if space.dtype.kind != "f":
+            low, high = np.where(low < -EXACT, -np.inf, low), np.where(high > EXACT, np.inf, high)
+        return Amounts(tuple(low.tolist()), tuple(high.tolist()), tuple(space.shape), str(space.dtype))
     raise ValueError(f"actions are {kind}; a Controller takes Box and Discrete")
 
 

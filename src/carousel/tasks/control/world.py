@@ -77,9 +77,14 @@ class World(ABC):
         return self._reset(lanes, seeds)
 
     def step(self, lanes: NDArray[np.int64], actions: Rows) -> Step:
-        """One action in each of these lanes."""
+        """One action in each of these lanes. Raises ValueError for a reward that is NaN or infinite."""
         self._steps[lanes] += 1
         found = self._step(lanes, actions)
+        if len(wrong := found.rewards[~np.isfinite(found.rewards)]):
+            raise ValueError(
+                f"a reward is {wrong[0]}; nothing is learned from a sum of such: give a number in its place, in the "
+                "environment or by a wrapper"
+            )
         late = (self._steps[lanes] >= self.longest) & ~found.terminated
         return found._replace(truncated=found.truncated | late)
 

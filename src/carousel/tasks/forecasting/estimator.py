@@ -196,7 +196,7 @@ class Forecaster(ForecastParameters):
         split = Split.of(history.lengths, self.validation_fraction, self.context_, self.horizon)
         train = history.head(split.stops, ahead=self.horizon)
         preparation = Preparation.of(
-            train, self.nan, self.scaling, each_series=self.scale_of != "all", calendar=self.calendar
+            train, self.nan, self.scaling, each_series=self.scale_of != "all", calendar=self._setting("calendar")
         )
         self.preparation_ = preparation.plain()
         self.conformal_ = Conformal.none(self._levels, self.horizon, len(history.target_names)).plain()

@@ -117,6 +117,10 @@ class ForecastNetwork(nn.Module, ABC):
             return self.lstm(inputs)
         return recent_outputs(self.lstm, inputs, self._reach + ahead)
 
+    def extra_repr(self) -> str:
+        """What the windows hold."""
+        return str(self.layout)
+
     @abstractmethod
     def quantiles(self, values: Tensor, batch: Batch, scaling: tuple[Tensor, Tensor]) -> Tensor:
         """Quantiles in the scale of the values (context, batch, targets), which have no gaps."""
@@ -242,8 +246,9 @@ class DirectNetwork(ForecastNetwork):
         self._check_median()
         if self.layout.future:
             raise ValueError(
-                "future covariates enter strategy='direct' behind the LSTM, where this method has one linear layer; "
-                "take strategy='recursive', which reads them"
+                "future covariates and the calendar enter strategy='direct' behind the LSTM, where this method has one "
+                "linear layer; take strategy='recursive', which reads them, or leave them out (of the calendar: "
+                "calendar=False, --no-calendar)"
             )
         self.all_steps, self.each_step = make(output_width(self.lstm), self.layout.horizon * self.layout.outputs), None
 

@@ -40,7 +40,10 @@ class ForecastParameters(SequenceEstimator, ABC):
     scaling: str = parameter("standard", "what the numbers are divided by", choices=SCALINGS)
     scale_of: str = parameter("window", "whose numbers are scaled together", choices=("window", "series", "all"))
     nan: str = parameter("error", "what to do about missing values", choices=("error", "mask", "impute"))
-    calendar: bool = parameter(True, "learn from the hour, the weekday and the day of the year, where there are dates")
+    calendar: bool | None = parameter(
+        None,
+        "learn from the hour, the weekday and the day of the year, where there are dates; None: where the method can",
+    )
     target: str | tuple | list | None = parameter(None, "columns to forecast, of a frame")
     series: str | None = parameter(None, "the column that names the series, of a long frame")
     time: str | None = parameter(None, "the column of times, of a frame")
@@ -66,11 +69,14 @@ class ForecastParameters(SequenceEstimator, ABC):
         return with_median(self._setting("quantiles"))
 
     def _choices(self) -> dict[str, Any]:
-        """All quantiles, unless the method learns the median alone."""
-        if self.quantiles is not None:
-            return super()._choices()
-        means = METHODS.get(self.method, Method).means
-        return {**super()._choices(), "quantiles": (MEDIAN,) if means else QUANTILES}
+        """All quantiles, unless the method learns the median alone, and the calendar, unless it cannot be read."""
+        method, found = METHODS.get(self.method, Method), super()._choices()
+        if self.quantiles is None:
+            found = {**found, "quantiles": (MEDIAN,) if method.means else QUANTILES}
+        if self.calendar is None:
+            own_last_layer = method.furnish is not Method.furnish
+            found = {**found, "calendar": not (own_last_layer and self.strategy == "direct")}
+        return found
 
     @property
     def _roles(self) -> Roles:
