@@ -121,14 +121,13 @@ def mackey(settings: Settings) -> tuple[Floats, list[int]]:
 def mackey_evolino(settings: Settings, seed: int) -> dict[str, Any]:
     """Evolve on windows of the training part; the error of the 84th free step over all test runs."""
     own, (series, starts) = settings["mackey"], mackey(settings)
-    model = network(settings, own["hidden"], seed, own["backprojection"])
-    length = settings["washout"] + own["free"]
+    model = network(settings | {"washout": own["read"]}, own["hidden"], seed, own["backprojection"])
+    length = own["read"] + own["free"]
     first = range(0, own["taught"] - length + 1, own["stride"])
     windows = np.stack([series[at : at + length] for at in first], axis=1)
     losses = trained(model, whole(windows), Evolino(seed=seed, **own["method"]), own["epochs"])
-    read = own["read"]
-    tests = np.stack([series[start + 1 - read : start + 1 + AHEAD] for start in starts], axis=1)
-    run = dream(model, tests, read)
+    tests = np.stack([series[start + 1 - own["read"] : start + 1 + AHEAD] for start in starts], axis=1)
+    run = dream(model, tests, own["read"])
     return {"nrmse": _at_the_end(series, starts, run.T), "losses": losses}
 
 
