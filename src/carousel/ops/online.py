@@ -154,12 +154,13 @@ class OnlineNet:
         return 1 if gate == "candidate" else self.cell.block
 
 
-def check_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
-    """Raise ValueError unless the value is a whole number within these bounds."""
+def check_whole(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """The value as Python's whole number. Raises ValueError unless it is one, within these bounds."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or int(value) < least or (most is not None and int(value) > most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(f"{name} is {value!r}; it is a whole number {bounds}")
+    return int(value)
 
 
 def refuses(cell: Cell) -> str | None:

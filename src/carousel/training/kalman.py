@@ -60,10 +60,8 @@ class DEKF(FilterNoise, Method, name="dekf"):
         super().__post_init__()
         for name in ("every", "reach", "rows"):
             value = getattr(self, name)
-            if value is None and name != "rows":
-                continue
-            check_whole(name, value, 1)
-            setattr(self, name, int(value))
+            if value is not None or name == "rows":
+                setattr(self, name, check_whole(name, value, 1))
         if self.reach is not None and (self.every is None or self.reach % self.every):
             raise ValueError(f"reach is {self.reach} and every {self.every}; reach is a multiple of every")
         if self.groups not in KEYS:
