@@ -34,12 +34,13 @@ def parts(settings: Settings) -> Parts:
             found[f"sines {count} gradient {seed}"] = partial(sines_gradient, settings, count, seed)
         found[f"mackey esn {seed}"] = partial(mackey_esn, settings, seed)
         found[f"mackey tuned {seed}"] = partial(mackey_tuned, settings, seed)
-        found[f"mackey evolino {seed}"] = partial(mackey_evolino, settings, seed)
+        found[f"mackey evolino {seed}"] = partial(mackey_evolino, settings, seed, "evolino")
         for largest in settings["words"]:
             found[f"words {largest} evolino {seed}"] = partial(words, settings, largest, seed, "evolino")
             found[f"words {largest} gradient {seed}"] = partial(words, settings, largest, seed, "gradient")
             found[f"words {largest} esn {seed}"] = partial(words_esn, settings, largest, seed)
     for seed in range(settings["evoke_seeds"]):
+        found[f"mackey evoke {seed}"] = partial(mackey_evolino, settings, seed, "evoke")
         for count in settings["evoke_sines"]:
             found[f"sines {count} evoke {seed}"] = partial(sines_evolino, settings, count, seed, "evoke")
         for largest in settings["evoke_words"]:
@@ -118,9 +119,9 @@ def mackey(settings: Settings) -> tuple[Floats, list[int]]:
     return series, [own["taught"] - 1 + number * own["apart"] for number in range(own["tests"])]
 
 
-def mackey_evolino(settings: Settings, seed: int) -> dict[str, Any]:
+def mackey_evolino(settings: Settings, seed: int, kind: str) -> dict[str, Any]:
     """Evolve on windows of the training part; the error of the 84th free step over all test runs."""
-    own, (series, starts) = settings["mackey"], mackey(settings)
+    own, (series, starts) = settings["mackey"] | settings[f"mackey_{kind}"], mackey(settings)
     model = network(settings | {"washout": own["read"]}, own["hidden"], seed, own["backprojection"])
     length = own["read"] + own["free"]
     first = range(0, own["taught"] - length + 1, own["stride"])
