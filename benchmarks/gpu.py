@@ -2,7 +2,7 @@
 
 Each question is asked in processes of its own, which write every row as soon as they have it: a row that fails, hangs
 or takes the processor down loses no other. What there is no time for within --minutes is left out, and said to be.
---write puts what was found of the tiers into the table by which they are chosen.
+--write puts what was found of the tiers into the table by which they are chosen, for the questions behind it too.
 
 With --quick the shapes are tiny, all in one process: for a first look, and with TRITON_INTERPRET=1 for a machine that
 has no such processor, where only the checks mean anything. Nothing of a quick run is kept.
@@ -177,7 +177,7 @@ def main(words: list[str]) -> None:
 
 def _write(answer: Answer, *, write: bool) -> None:
     if write and answer.name == "gpu-tiers":
-        source = f"measured by benchmarks.gpu on lstm: {answer.protocol}"
+        source = f"measured by benchmarks.gpu: {answer.protocol}"
         tiers.write(torch.cuda.get_device_name(), bounds(answer.rows, source))
 
 

@@ -8,6 +8,7 @@ from itertools import product, takewhile
 from math import inf
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from benchmarks.cells.records import Figure, Row, geometric_mean
 from benchmarks.gpu_cases import NONE, PRECISIONS, Bench, Case, Question, precision, tolerance
 from carousel.cells import find
 from carousel.ops import Operands, only
-from carousel.ops.triton import Triton, tiers
+from carousel.ops.triton import Triton, graphs, tiers, tiles
 from carousel.testing import CELLS, Problem, compare
 from carousel.testing.problems import PROBLEMS, STEPS
 
@@ -33,9 +34,13 @@ FLASHRNN = {INFERENCE: 4.87e-3, TRAINING: 13.61e-3}
 """Seconds of FlashRNN's fused kernel on an H100: 1024 steps of 16 sequences, 768 cells, bfloat16, by its authors."""
 WAYS = {
     "a launch a step": Triton(tiers.STEPS, graphs=False), "in CUDA graphs": Triton(tiers.STEPS, graphs=True),
-    "all steps in one launch": Triton(tiers.WHOLE),
+    "all steps in one launch": Triton(tiers.WHOLE), "by programs together": Triton(tiers.TOGETHER),
 }  # fmt: skip
-CELLS_OF_A_PROGRAM = (16, 32, 64, 128, 256)
+CELLS_OF_A_PROGRAM, SEQUENCES = (16, 32, 64, 128, 256), (1, 16, 32, 64)
+TILES = 4
+"""How many tiles are tried for a step."""
+MANY_CELLS = 512
+"""Cells of which programs may hold all weights between them, in every precision."""
 EVERYTHING = next(problem for problem in PROBLEMS if problem.name == "everything")
 UNADORNED = replace(EVERYTHING, name="odd sizes", time=5, hidden=18, projection=0, reverse=False, noise=False)
 
@@ -43,11 +48,12 @@ UNADORNED = replace(EVERYTHING, name="odd sizes", time=5, hidden=18, projection=
 def agreement(bench: Bench) -> list[Case]:
     """Every cell in every tier against the reference in float64, on poisoned memory, and every step."""
     found, names = [], ["lstm", "peephole"] if bench.quick else list(CELLS)
-    ways = {"a launch a step": WAYS["a launch a step"], "all steps in one launch": WAYS["all steps in one launch"]}
+    ways = {name: way for name, way in WAYS.items() if not way.graphs}
     some = [*product([EVERYTHING], (torch.float64, *dict.fromkeys(PRECISIONS.values()))), (UNADORNED, torch.float32)]
     for (problem, dtype), (way, backend), name in product(some[:1] if bench.quick else some, ways.items(), names):
         label = f"{name}, {way}, {problem.name}, {dtype}"
-        found.append(Case(label, partial(_agrees, label, backend, name, problem, dtype, bench)))
+        asked = replace(problem, projection=0) if backend.tier == tiers.TOGETHER else problem
+        found.append(Case(label, partial(_agrees, label, backend, name, asked, dtype, bench)))
     for problem, name in product(STEPS[:1] if bench.quick else STEPS, names):
         if problem.suits(CELLS[name]):
             label = f"{name}, {problem.name}"
@@ -77,7 +83,7 @@ def compilation(bench: Bench) -> list[Case]:
     dtypes = dict.fromkeys(PRECISIONS.values())
     return [
         Case(f"{name}, {dtype}, {way}", partial(_first_call, name, dtype, way, bench))
-        for dtype, name, way in product(dtypes, names, ("a launch a step", "all steps in one launch"))
+        for dtype, name, way in product(dtypes, names, [name for name in WAYS if not WAYS[name].graphs])
     ]
 
 
@@ -94,16 +100,17 @@ def _first_call(name: str, dtype: torch.dtype, way: str, bench: Bench) -> Row:
 
 
 def choice(bench: Bench) -> list[Case]:
-    """The tiers beside each other, which fills their table."""
+    """The tiers beside each other, which fills their table: for few cells, and for many of some sequences."""
+    few = [(f"{word}, {cells} cells", word, 16, cells) for cells, word in product(CELLS_OF_A_PROGRAM, PRECISIONS)]
+    many = [(f"{word}, {batch} sequences", word, batch, MANY_CELLS) for batch, word in product(SEQUENCES, PRECISIONS)]
     return [
-        Case(f"{word}, {cells} cells", partial(_tiers, word, cells, bench))
-        for cells, word in product(CELLS_OF_A_PROGRAM, PRECISIONS)
+        Case(label, partial(_tiers, label, word, batch, cells, bench)) for label, word, batch, cells in [*few, *many]
     ]
 
 
-def _tiers(word: str, cells: int, bench: Bench) -> Row:
-    row, cell = Row(f"{word}, {cells} cells", TRAINING), find("lstm")
-    problem = Problem("tiny", 2, 2, 0, 3) if bench.quick else Problem("a loop", 128, 16, 0, cells)
+def _tiers(label: str, word: str, batch: int, cells: int, bench: Bench) -> Row:
+    row, cell = Row(label, TRAINING), find("lstm")
+    problem = Problem("tiny", 2, 2, 0, 3) if bench.quick else Problem("a loop", 128, batch, 0, cells)
     with precision(word) as dtype:
         works, told = {}, []
         for name, backend in WAYS.items():
@@ -131,20 +138,54 @@ def _loop(backend: Triton, operands: Operands, bench: Bench) -> timing.Work:
 
 
 def bounds(rows: Sequence[Row], source: str) -> tiers.Bounds:
-    """The table's row: up to how many cells all steps in one launch took no longer, and whether graphs were faster."""
-    step, gathered, whole = WAYS
-    cells, gains = dict(tiers.bounds_of("any").cells), []
+    """The table's row: where each way of all steps in one launch took no longer, and whether graphs were faster."""
+    step, gathered, whole, together = WAYS
+    gains = [
+        row.median(step) / row.median(gathered) for row in rows if {step, gathered} <= {t.name for t in row.timings}
+    ]
+    cells = dict(tiers.bounds_of("any").cells) | _won(rows, whole, "cells")
+    sequences = dict(tiers.bounds_of("any").together) | _won(rows, together, "sequences")
+    return tiers.Bounds(source, cells, bool(gains) and geometric_mean(gains) > 1, sequences)
+
+
+def _won(rows: Sequence[Row], way: str, of: str) -> dict[str, int]:
+    """Up to how many cells or sequences of each precision a way took no longer than any other."""
+    most = {}
     for word in PRECISIONS:
-        found = {_count(row): row for row in rows if row.label.startswith(f"{word}, ") and (row.timings or row.wrong)}
+        found = {_count(row): row for row in rows if row.label.startswith(f"{word}, ") and row.label.endswith(of)}
         timed = {count: {each.name: each.median for each in row.timings} for count, row in sorted(found.items())}
-        won = takewhile(lambda count, of=timed: of[count].get(whole, inf) <= min(of[count].values(), default=0), timed)
-        cells[word] = max(won, default=0) if found else cells[word]
-        gains += [of[step] / of[gathered] for of in timed.values() if step in of and gathered in of]
-    return tiers.Bounds(source, cells, bool(gains) and geometric_mean(gains) > 1)
+        won = takewhile(lambda count, of=timed: of[count].get(way, inf) <= min(of[count].values(), default=0), timed)
+        if any(row.timings or row.wrong for row in found.values()):
+            most[word] = max(won, default=0)
+    return most
 
 
 def _count(row: Row) -> int:
     return int(row.label.split(", ")[1].split()[0])
+
+
+def shapes_of_tiles(bench: Bench) -> list[Case]:
+    """The tile that arithmetic chooses for a step beside those that it holds for next best."""
+    shapes = [(16, 512), (16, 1024), (64, 512), (256, 1024), (1, 1024)]
+    return [Case(f"{b} sequences, {h} cells", partial(_tile, b, h, bench), INFERENCE) for b, h in shapes]
+
+
+def _tile(batch: int, hidden: int, bench: Bench) -> Row:
+    row, cell = Row(f"{batch} sequences, {hidden} cells", INFERENCE), find("lstm")
+    problem = Problem("tiny", 2, 2, 0, 3) if bench.quick else Problem("a loop", 128, batch, 0, hidden)
+    operands = problem.operands(cell, dtype=torch.bfloat16 if bench.device == "cuda" else torch.float32)
+    tensors = [each if each is None else each.to(bench.device) for each in operands.tensors()]
+    work = tiles.there(problem.batch, problem.hidden, problem.hidden, operands.like.element_size())
+    ranked = sorted(tiles.possible(work, 1), key=partial(tiles.nanoseconds, work))[:TILES]
+
+    kept = {tile: graphs.Graphs() for tile in ranked}
+
+    def step(tile: tiles.Tile) -> Tensor:
+        with patch.object(tiles, "best", lambda work, smallest: tile), patch.object(graphs, "KEPT", kept[tile]):
+            return WAYS["in CUDA graphs"].recurrence(cell, Operands.gather(tensors, reverse=False))[0]
+
+    works = {f"{tile.batch} × {tile.cells}": partial(step, tile) for tile in ranked}
+    return bench.timed(row, works, next(iter(works)), tolerance(operands.like.dtype))
 
 
 def launches(bench: Bench) -> list[Case]:
@@ -281,14 +322,17 @@ QUESTIONS = {
         "Agreement with the reference", "Values and all gradients, beside float64.", agreement, 6, workers=8
     ),
     "launches": Question("What a launch costs", "256 steps of one sequence, 16 cells.", launches, 0.5),
+    "tiers": Question(
+        "The tiers beside each other", "lstm, 128 steps: of 16 sequences, and of 512 cells.", choice, 3,
+    ),
     "flashrnn": Question(
         "Beside FlashRNN's published figures",
         "bfloat16, 1024 steps of 16 sequences, 768 cells; theirs on an H100, without the input product.", flashrnn, 1,
     ),
     "cudnn": Question("The plain LSTM, beside cuDNN", "256 steps.", cudnn, 6, over(CUDNN, 1.0)),
-    "tiers": Question("The tiers beside each other", "lstm, 128 steps of 16 sequences.", choice, 2),
     "others": Question("What cuDNN does slowly", "256 steps of 64 sequences, 512 cells.", others, 2, over(CUDNN, 1.2)),
     "variants": Question("Every other cell", "tf32, 256 steps of 64 sequences.", variants, 4, over(REFERENCE, 20.0)),
+    "tiles": Question("What a program takes", "bfloat16, 128 steps.", shapes_of_tiles, 2),
     "compilation": Question(
         "The first call", "There and back, into an empty cache.", compilation, 3, workers=4, fresh=True
     ),

@@ -128,3 +128,36 @@ def test_lengths_need_not_be_dense() -> None:
     lengths = torch.tensor([[4, 0], [1, 0], [2, 0]])[:, 0]
     given = replace(given, steps=Steps(lengths))
     torch.testing.assert_close(Triton().recurrence(cell, given)[0], Reference().recurrence(cell, given)[0])
+
+
+TOGETHER = [name for name, cell in CELLS.items() if not (cell.norm or cell.projection)]
+SHARED = Problem("shared cells", 5, 19, 2, 20, ragged=True, reset=True, noise=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", TOGETHER)
+def test_programs_together(name: str, reverse: bool) -> None:
+    """Several programs of two groups at once, in an order of their accesses to memory that nobody chose."""
+    from tests.ops.triton.at_once import programs_at_once
+
+    with programs_at_once(int(reverse)):
+        assert compare(Triton(2), name, replace(SHARED, reverse=reverse), dtype=torch.float64).holds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_programs_together_in_every_dtype(dtype: torch.dtype) -> None:
+    from tests.ops.triton.at_once import programs_at_once
+
+    with programs_at_once(0):
+        assert compare(Triton(2), "peephole_matrix", SHARED, dtype=dtype).holds
+
+
+def test_programs_that_wait_for_what_nobody_says_are_found_out() -> None:
+    from carousel.ops.triton.kernels import together
+    from tests.ops.triton.at_once import Deadlock, programs_at_once
+
+    with pytest.MonkeyPatch.context() as patch, programs_at_once(0), pytest.raises(Exception, match=Deadlock.__name__):
+        patch.setattr(together, "said", lambda flags, n: None)
+        compare(Triton(2), "lstm", SHARED, dtype=torch.float64)

@@ -1,6 +1,7 @@
 """Which tier runs, by the table; this needs neither Triton nor a graphics processor."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from carousel.ops import Operands
 from carousel.ops.triton import Triton, tiers
 from carousel.testing import Problem
 
-ROOM = tiers.bounds_of("any").cells
+ROOM, NEVER = tiers.bounds_of("any").cells, tiers.bounds_of("any").together
 
 
 def operands(cell: Cell, hidden: int, dtype: torch.dtype = torch.float32) -> Operands:
@@ -55,12 +56,43 @@ def test_launches_of_steps_alone_are_gathered_in_graphs(monkeypatch: pytest.Monk
     cell = find("lstm")
     given = operands(cell, 4)
     for measured in (False, True):
-        bounds = tiers.Bounds("here", ROOM, graphs=measured)
+        bounds = tiers.Bounds("here", ROOM, measured, NEVER)
         monkeypatch.setattr(tiers, "bounds_of", lambda device, bounds=bounds: bounds)
         found = [tiers.choose(cell, given, tiers.STEPS, graphs) for graphs in (None, False, True)]
         assert [tier.graphs for tier in found] == [measured, False, True]
         assert found[2].reason == "a launch for each step in CUDA graphs, as asked for"
         assert not tiers.choose(cell, given, tiers.WHOLE, True).graphs
+
+
+def test_programs_take_steps_together_only_where_they_were_measured_to_be_faster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    cell = find("lstm")
+    wide, few = (operands(cell, hidden) for hidden in (300, 16))
+    assert tiers.choose(cell, wide).number == tiers.STEPS
+    for most, number in ((1, tiers.STEPS), (2, tiers.TOGETHER)):
+        monkeypatch.setattr(
+            tiers, "bounds_of", lambda _, most=most: tiers.Bounds("here", ROOM, True, {"float32": most})
+        )
+        found = tiers.choose(cell, wide)
+        assert (found.number, found.graphs) == (number, number == tiers.STEPS)
+    assert found.reason == "all steps in one launch, by programs together: they hold all weights between them (here)"
+    assert tiers.choose(cell, few).number == tiers.WHOLE
+
+
+@pytest.mark.parametrize(
+    ("options", "hidden", "batch"),
+    [({"projection": True}, 64, 2), ({"norm": "ba2016"}, 64, 2), ({}, 2000, 2), ({}, 512, 200)],
+)
+def test_programs_together_refuse_what_they_cannot_hold_or_wait_for(
+    options: dict[str, Any], hidden: int, batch: int
+) -> None:  # fmt: skip
+    cell = find("lstm").with_options(**options)
+    given = Problem("any", 3, batch, 2, hidden).operands(cell)
+    assert tiers.together(cell, given, tiers.PROCESSORS) is None
+    backend = Triton(tiers.TOGETHER)
+    assert backend._refuses_loop(cell, given) is not None
+    assert backend._refuses_loop(find("lstm"), operands(find("lstm"), 64)) is None
 
 
 def test_tf32_has_a_row_of_its_own() -> None:
@@ -84,7 +116,7 @@ def test_explain_names_the_tier_and_where_the_choice_comes_from() -> None:
 def test_what_was_measured_is_written_beside_what_was_not(tmp_path: Path) -> None:
     path = tmp_path / "tiers.json"
     path.write_text(tiers.TABLE.read_text())
-    measured = tiers.Bounds("measured with one step", {"float32": 48}, graphs=True)
+    measured = tiers.Bounds("measured with one step", {"float32": 48}, True, {"float32": 16})
     assert tiers.bounds_of("a processor", path) != measured
     tiers.write("a processor", measured, path)
     assert tiers.bounds_of("a processor", path) == measured

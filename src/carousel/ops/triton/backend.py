@@ -9,19 +9,20 @@ from torch.autograd import forward_ad
 from carousel.cells import Cell
 from carousel.ops.backend import AnyOperands, Backend, refuses_watchers
 from carousel.ops.operands import LayerOperands, Moment, Noise, Operands, State, StepOperands
-from carousel.ops.triton import extension
+from carousel.ops.triton import extension, tiers, tiles
 from carousel.ops.triton.tiers import Tier, choose
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-WIDEST_NORM = 4096
-"""Cells that a tile of layer norm holds at most."""
+WIDEST_NORM, WIDEST_BOTH = 4096, 256
+"""Cells that a tile of layer norm holds at most, and where full gate recurrence adds a product to it."""
 
 
 class Triton(Backend):
     """Fused kernels: every cell, lengths, resets, both directions, masks; sums in float32 or float64.
 
-    `tier` 0 launches one for each step, 1 one for all steps of few cells, and `graphs` says whether the launches of
-    tier 0 are gathered in CUDA graphs; None lets the table of `tiers` choose.
+    `tier` 0 launches one for each step, 1 one for all steps of few cells, 2 one for all steps by programs that share
+    the cells, and `graphs` says whether the launches of tier 0 are gathered in CUDA graphs; None lets the table of
+    `tiers` choose.
     """
 
     name = "triton"
@@ -39,8 +40,14 @@ class Triton(Backend):
             or _refuses_tensors(tensors, like.dtype)
             or _refuses_mode()
             or _refuses_cell(cell, hidden)
-            or (None if isinstance(operands, StepOperands) else _refuses_masks(operands.noise))
+            or (None if isinstance(operands, StepOperands) else self._refuses_loop(cell, operands))
         )
+
+    def _refuses_loop(self, cell: Cell, operands: Operands | LayerOperands) -> str | None:
+        device = operands.like.device
+        if self.tier == tiers.TOGETHER and not tiles.together(cell, operands, tiers.processors(device)):
+            return "programs that share the cells take no projection and no layer norm, and all must run at once"
+        return _refuses_masks(operands.noise)
 
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
         """Outputs and the last state, given the pre-activations."""
@@ -91,8 +98,11 @@ def _refuses_mode() -> str | None:
 
 
 def _refuses_cell(cell: Cell, hidden: int) -> str | None:
-    if cell.norm and hidden > WIDEST_NORM:
-        return f"a tile of layer norm holds {WIDEST_NORM} cells at most, not {hidden}"
+    most, beside = WIDEST_NORM, ""
+    if cell.full_gate_recurrence:
+        most, beside = WIDEST_BOTH, " beside full gate recurrence"
+    if cell.norm and hidden > most:
+        return f"a tile of layer norm holds {most} cells at most{beside}, not {hidden}"
     return None
 
 

@@ -19,6 +19,11 @@ def interprets() -> bool:
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
-def launch(kernel: Any, tiles: tuple[int, int], *arguments: Any, warps: int = 4) -> None:
-    """Run a kernel for each tile: of units, of sequences; each by so many warps."""
-    kernel[tiles](*arguments, num_warps=warps)
+def launch(
+    kernel: Any, tiles: tuple[int, int], *arguments: Any, warps: int = 4, stages: int = 3, at_once: bool = False
+) -> None:  # fmt: skip
+    """Run a kernel for each tile: of units, of sequences; each by so many warps, which read so many stages ahead.
+
+    `at_once`: fail rather than run some programs after others, for which these would wait.
+    """
+    kernel[tiles](*arguments, num_warps=warps, num_stages=stages, launch_cooperative_grid=at_once)

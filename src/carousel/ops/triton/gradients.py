@@ -7,12 +7,11 @@ from torch import Tensor
 
 from carousel.cells import layout
 from carousel.ops.operands import Operands
-from carousel.ops.triton.extension import launch
-from carousel.ops.triton.kernels import backward, whole
+from carousel.ops.triton.kernels import backward, together, whole
 from carousel.ops.triton.kernels.flow import Flow
 from carousel.ops.triton.kernels.memory import Saved, States
 from carousel.ops.triton.loop import Loop
-from carousel.ops.triton.tiers import STEPS, WHOLE
+from carousel.ops.triton.tiers import STEPS, TOGETHER, WHOLE
 
 Named = dict[str, Tensor | None]
 
@@ -30,49 +29,51 @@ def flow_of(loop: Loop, given: Sequence[Tensor | None]) -> Flow:
     outputs, *state = given
     cell, weights, size, like = loop.cell, loop.operands.weights, loop.size, loop.initial.cell
     steps = (size.time, size.batch)
-    carried = States(*(_start(part, mine) for part, mine in zip(state, loop.initial, strict=True)))
-    fresh = States(*(None if part is None else torch.zeros_like(part) for part in loop.given.fresh))
+    carried = States(*(_start(part, mine, loop) for part, mine in zip(state, loop.initial, strict=True)))
+    fresh = States(*(None if part is None else torch.zeros_like(part, dtype=loop.dtype) for part in loop.given.fresh))
+    read = States(*(None if part is None else torch.empty_like(part, dtype=loop.dtype) for part in loop.initial))
     return Flow(
         None if outputs is None else outputs.to(loop.dtype).contiguous(),
         carried,
         fresh,
-        like.new_zeros(*steps, size.rows),
-        like.new_zeros(*steps, size.recurrent) if cell.norm else None,
-        loop.empty_states(),
+        loop.operands.gates.new_empty(*steps, size.rows),
+        like.new_empty(*steps, size.recurrent) if cell.norm else None,
+        read,
         torch.empty_like(like) if cell.norm and cell.projection and loop.tier == STEPS else None,
-        like.new_zeros(*steps, size.output) if cell.projection else None,
+        like.new_empty(*steps, size.output) if cell.projection else None,
         *(None if weight is None else like.new_zeros(size.batch, *weight.shape)
           for weight in (weights.p, weights.norm_recurrent, weights.norm_cell)),
     )  # fmt: skip
 
 
-def _start(gradient: Tensor | None, like: Tensor | None) -> Tensor | None:
+def _start(gradient: Tensor | None, like: Tensor | None, loop: Loop) -> Tensor | None:
     if like is None:
         return None
-    return (
-        torch.zeros_like(like)
-        if gradient is None
-        else gradient.to(like.dtype).clone(memory_format=torch.contiguous_format)
-    )
+    if gradient is None:
+        return torch.zeros_like(like, dtype=loop.dtype)
+    return gradient.to(loop.dtype).clone(memory_format=torch.contiguous_format)
 
 
 def _walk(loop: Loop, saved: Saved, flow: Flow) -> Tensor | None:
     """From the last step to the first, and what P multiplied at each of them."""
-    call, size, P = loop.call(saved), loop.size, loop.operands.weights.P
+    call, size, P = loop.call_back(saved), loop.size, loop.operands.weights.P
     raw = loop.initial.cell.new_empty(size.time, size.batch, size.hidden) if loop.cell.projection else None
     if loop.tier == WHOLE:
-        launch(whole.backwards, loop.grid, *loop.counts, call, flow, raw, warps=loop.warps)
+        loop.launch(whole.backwards, loop.back, *loop.counts, call, flow, raw)
+        return raw
+    if loop.tier == TOGETHER:
+        loop.launch(together.backwards, loop.back, *loop.counts, call, flow, loop.flags(loop.back))
         return raw
     for t, later in loop.later():
         last = t == loop.order[-1]
         _between(loop, flow, None if last else later)
         if loop.cell.projection:
-            launch(backward.collect, loop.wide_grid, t, later, call, flow, last)
+            loop.launch_wide(backward.collect, loop.back, t, later, call, flow, last)
             if flow.raw is not None and P is not None:
                 torch.mm(flow.projected[t], P.to(loop.dtype), out=flow.raw)
-        launch(backward.retreat, loop.grid, t, later, call, flow, raw, last)
+        loop.launch(backward.retreat, loop.back, t, later, call, flow, raw, last)
     _between(loop, flow, loop.order[0])
-    launch(backward.finish, loop.wide_grid, loop.order[0], call, flow)
+    loop.launch_wide(backward.finish, loop.back, loop.order[0], call, flow)
     return raw
 
 

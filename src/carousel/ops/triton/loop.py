@@ -1,8 +1,9 @@
 """The loops over time: what is laid out before them, and a launch or two for each step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, cast
 
 import torch
 import triton  # pyright: ignore[reportMissingImports]
@@ -12,16 +13,20 @@ from torch import Tensor
 from carousel.cells import Cell, layout
 from carousel.ops import reference
 from carousel.ops.operands import Operands, State
+from carousel.ops.triton import tiles
 from carousel.ops.triton.extension import interprets, launch
-from carousel.ops.triton.kernels import forward, whole
-from carousel.ops.triton.kernels.memory import Call, Given, Mask, Masks, Plan, Saved, Size, States
+from carousel.ops.triton.kernels import forward, together, whole
+from carousel.ops.triton.kernels.memory import Call, Chunks, Given, Mask, Masks, Plan, Saved, Size, States
 from carousel.ops.triton.kernels.row import constants
-from carousel.ops.triton.tiers import STEPS, WHOLE, tile
+from carousel.ops.triton.tiers import STEPS, TOGETHER, WHOLE, processors, tile
+from carousel.ops.triton.tiles import Tile, Work
 
-BATCH, CELLS, DEPTH = 16, 16, 32
-"""The tile of a program: sequences, cells, and how deep a product is read at once."""
+BATCH, DEPTH = 16, 16
+"""Sequences of a program that takes all steps, and how deep a product is read at once under layer norm."""
+ALIGNED = 16
+"""Rows of gates that begin at a multiple of it are read several at once."""
 MANY = 64
-"""From how many cells in its tile a program has eight warps: with four, registers would spill."""
+"""From how many cells in its tile such a program has eight warps: with four, registers would spill."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +57,34 @@ class Loop:
         return Size(*sizes, hidden // cell.block, *map(layout.total, spans))
 
     @cached_property
-    def plan(self) -> Plan:
-        """The tile: all cells where all steps are in one program, and under layer norm, of one sequence there."""
-        block = self.cell.block
+    def there(self) -> Tile:
+        """The tile of a program on the way there."""
+        return self._tile(tiles.there(self.size.batch, self.size.hidden, self.size.output, self._bytes))
+
+    @cached_property
+    def back(self) -> Tile:
+        """The tile of a program on the way back."""
+        return self._tile(tiles.back(self.size.batch, self.size.hidden, self.size.recurrent, self._bytes))
+
+    def _tile(self, work: tiles.Work) -> Tile:
+        """All cells where all steps are in one program, and under layer norm, of one sequence there."""
+        if self.tier == TOGETHER:
+            return self._together
         if self.tier == WHOLE:
-            batch, cells = BATCH, tile(self.cell, self.operands)
-        elif self.cell.norm:
-            batch, cells = 1, triton.next_power_of_2(self.size.hidden)
-        else:
-            batch, cells = BATCH, triton.next_power_of_2(max(CELLS, block))
-        numbers = (batch, cells, DEPTH, cells // block * block, int(self.operands.steps.reverse))
-        return Plan(*map(tl.constexpr, (*numbers, precision(), interprets())))
+            cells = tile(self.cell, self.operands)
+            return Tile(BATCH, cells, 1, DEPTH, 8 if cells >= MANY else 4, 1)
+        if self.cell.norm:
+            return Tile(1, triton.next_power_of_2(self.size.hidden), 1, DEPTH, 4, 1)
+        return tiles.best(work, triton.next_power_of_2(self.cell.block))
+
+    @cached_property
+    def _together(self) -> Tile:
+        found = tiles.together(self.cell, self.operands, processors(self.operands.like.device))
+        return cast("Tile", found)
+
+    @property
+    def _bytes(self) -> int:
+        return self.operands.like.element_size()
 
     @cached_property
     def initial(self) -> States:
@@ -85,44 +107,65 @@ class Loop:
             masks=Masks(*map(_mask, operands.noise)),
         )
 
-    @cached_property
-    def grid(self) -> tuple[int, int]:
-        """Tiles of cells, tiles of sequences."""
-        return triton.cdiv(self.size.hidden, self.plan.own.value), self._tiles
-
-    @cached_property
-    def wide_grid(self) -> tuple[int, int]:
-        """Tiles of whatever is widest: features that leave, cells, or gates sent on."""
-        widest = max(self.size.output, self.size.hidden, self.size.sent if self.cell.full_gate_recurrence else 0)
-        return triton.cdiv(widest, self.plan.cells.value), self._tiles
-
     @property
     def counts(self) -> tuple[int, int]:
         """Steps and sequences."""
         return self.size.time, self.size.batch
 
-    @property
-    def warps(self) -> int:
-        """How many share a program: more where their registers hold more."""
-        return 8 if self.plan.cells.value >= MANY else 4
+    def own(self, tile: Tile) -> int:
+        """The cells of a tile that are the program's: whole blocks."""
+        return tile.cells // self.cell.block * self.cell.block
 
-    @property
-    def _tiles(self) -> int:
-        return triton.cdiv(self.size.batch, self.plan.batch.value)
+    def launch(self, kernel: Any, tile: Tile, *arguments: Any) -> None:
+        """Run a kernel for each tile of cells and of sequences."""
+        at_once = self.tier == TOGETHER
+        launch(kernel, self.grid(tile), *arguments, warps=tile.warps, stages=tile.stages, at_once=at_once)
+
+    def grid(self, tile: Tile) -> tuple[int, int]:
+        """Tiles of cells, tiles of sequences."""
+        return triton.cdiv(self.size.hidden, self.own(tile)), triton.cdiv(self.size.batch, tile.batch)
+
+    def flags(self, tile: Tile) -> Tensor:
+        """Which programs have done which step: none yet."""
+        return torch.zeros(self.size.time, self.grid(tile)[1], dtype=torch.int32, device=self.operands.like.device)
+
+    def launch_wide(self, kernel: Any, tile: Tile, *arguments: Any) -> None:
+        """Run it for each tile of whatever is widest: features that leave, cells, or gates sent on."""
+        widest = max(self.size.output, self.size.hidden, self.size.sent if self.cell.full_gate_recurrence else 0)
+        grid = triton.cdiv(widest, tile.cells), triton.cdiv(self.size.batch, tile.batch)
+        launch(kernel, grid, *arguments, warps=tile.warps, stages=tile.stages)
 
     def states(self, state: State | None) -> States:
-        """A state, or the lack of one, as kernels read it."""
-        parts = [None] * 3 if state is None else state
-        return States(*(None if part is None else part.to(self.dtype).contiguous() for part in parts))
+        """A state, or none, as kernels read it: what products read in the operands' dtype, c in that of sums."""
+        h, c, gates = [None] * 3 if state is None else state
+        narrow, wide = self.operands.like.dtype, self.dtype
+        parts = zip((h, c, gates), (narrow, wide, narrow), strict=True)
+        return States(*(None if part is None else part.to(dtype).contiguous() for part, dtype in parts))
 
     def empty_states(self) -> States:
         """Memory for a state."""
         return States(*(None if part is None else torch.empty_like(part) for part in self.initial))
 
     def call(self, saved: Saved) -> Call:
-        """What every kernel is given; one that takes all steps is not compiled anew for their number."""
-        size = self.size._replace(time=0, batch=0) if self.tier == WHOLE else self.size
-        return Call(size, constants(self.cell), self.given, saved, self.plan)
+        """What kernels are given on the way there."""
+        return self._call(self.given, saved, self.there, tiles.works(self.cell, self.operands)[0])
+
+    def call_back(self, saved: Saved) -> Call:
+        """And on the way back: for single steps the matrices turned, so that what is read together lies together."""
+        given = self.given
+        if self.tier != WHOLE:
+            turned = (None if each is None else each.T.contiguous() for each in (given.R, given.G, given.P))
+            given = given._replace(**dict(zip("RGP", turned, strict=True)))
+        return self._call(given, saved, self.back, tiles.works(self.cell, self.operands)[1])
+
+    def _call(self, given: Given, saved: Saved, tile: Tile, works: Sequence[Work]) -> Call:
+        """One that takes all steps is not compiled anew for their number."""
+        size = self.size if self.tier == STEPS else self.size._replace(time=0, batch=0)
+        aligned = self.size.shared % ALIGNED == self.size.hidden % ALIGNED == 0
+        numbers = (*tile[:4], self.own(tile), int(self.operands.steps.reverse), precision(), interprets(), aligned)
+        goes = (tiles.chunks(work.deep, tile) if self.tier == TOGETHER else 0 for work in works)
+        plan = Plan(*map(tl.constexpr, numbers), Chunks(*map(tl.constexpr, goes)))  # pyright: ignore[reportCallIssue]
+        return Call(size, constants(self.cell), given, saved, plan)
 
     def later(self) -> Iterator[tuple[int, int]]:
         """The steps on the way back, each with the one after it in the order of the loop."""
@@ -140,19 +183,21 @@ def run(loop: Loop, *, training: bool) -> tuple[Saved, State]:
     saved = kept(loop, training=training)
     if not (loop.size.time and loop.size.batch):
         return saved, State(*loop.initial)
+    call, before, after, spare = loop.call(saved), loop.initial, loop.empty_states(), loop.empty_states()
     if loop.tier == WHOLE:
-        after = loop.empty_states()
-        launch(whole.forwards, loop.grid, *loop.counts, loop.call(saved), after, warps=loop.warps)
+        loop.launch(whole.forwards, loop.there, *loop.counts, call, after)
         return saved, State(*after)
-    call, before, after = loop.call(saved), loop.initial, loop.empty_states()
-    spare = loop.empty_states()
+    if loop.tier == TOGETHER:
+        both = States(*(None if part is None else part.to(loop.operands.like.dtype).repeat(2, 1) for part in before))
+        loop.launch(together.forwards, loop.there, *loop.counts, call, both, after, loop.flags(loop.there))
+        return saved, State(*after)
     raw = torch.empty_like(loop.initial.cell) if loop.cell.projection else None
     for t in loop.order:
         if loop.cell.norm:
             _multiply(loop, saved, before, t)
-        launch(forward.advance, loop.grid, t, call, before, after, raw)
+        loop.launch(forward.advance, loop.there, t, call, before, after, raw)
         if loop.cell.projection:
-            launch(forward.project, loop.wide_grid, t, call, before, after, raw)
+            loop.launch_wide(forward.project, loop.there, t, call, before, after, raw)
         before, after, spare = after, spare, after
     return saved, State(*before)
 
@@ -166,7 +211,7 @@ def kept(loop: Loop, *, training: bool) -> Saved:
     steps = (size.time, size.batch)
     products = size.time if training else int(loop.tier == STEPS)
     return Saved(
-        state.new_zeros(*steps, size.output),
+        gates.new_empty(*steps, size.output),
         state.new_empty(*steps, size.hidden) if training else None,
         gates.new_empty(*steps, size.rows) if training else None,
         state.new_empty(products, size.batch, size.recurrent) if loop.cell.norm and size.recurrent else None,
@@ -185,7 +230,7 @@ def _read(loop: Loop, before: States, t: int) -> State:
     """The state as R reads it at step t: put back where sequences begin, and some of it dropped."""
     steps, noise = loop.operands.steps, loop.operands.noise
     state = reference.put_back(State(*before), State(*loop.given.fresh) if steps.fresh else None, steps, t)
-    return reference.dropped(loop.cell, state, noise, t)
+    return reference.dropped(loop.cell, state._replace(hidden=state.hidden.to(loop.dtype)), noise, t)
 
 
 def _mask(values: Tensor | None) -> Mask:

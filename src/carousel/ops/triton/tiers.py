@@ -1,4 +1,4 @@
-"""Which tier runs: all steps in one program, or a launch a step; by a table of how many cells a program holds."""
+"""Which tier runs: all steps in one program, a launch a step, or programs together; by a table of what was measured."""
 
 import json
 from dataclasses import dataclass
@@ -10,11 +10,15 @@ import torch
 
 from carousel.cells import Cell
 from carousel.ops.operands import LayerOperands, Operands
+from carousel.ops.triton.tiles import PROCESSORS, together
 
 TABLE = Path(__file__).with_name("tiers.json")
-STEPS, WHOLE = 0, 1
-"""A launch or two for each step; all steps in one launch."""
-WORDS = {STEPS: "a launch for each step", WHOLE: "all steps in one launch"}
+STEPS, WHOLE, TOGETHER = 0, 1, 2
+"""A launch or two for each step; all steps in one launch, by programs that each have all cells or that share them."""
+WORDS = {
+    STEPS: "a launch for each step", WHOLE: "all steps in one launch",
+    TOGETHER: "all steps in one launch, by programs together",
+}  # fmt: skip
 GATES = 4
 """How many matrices, cells × cells, the bounds of the table are for: those of a plain cell's gates."""
 
@@ -35,12 +39,14 @@ class Tier(NamedTuple):
 class Bounds:
     """A device's row of the table: up to how many cells of each precision run in one program, and who says so.
 
-    `graphs` says whether the launches of steps are gathered in CUDA graphs there.
+    `graphs` says whether the launches of steps are gathered in CUDA graphs there, `together` up to how many sequences
+    of each precision programs take all steps together where they can.
     """
 
     source: str
     cells: dict[str, int]
     graphs: bool
+    together: dict[str, int]
 
 
 def choose(
@@ -48,14 +54,20 @@ def choose(
 ) -> Tier:  # fmt: skip
     """The tier that was asked for, or else the one that the table says; likewise for graphs."""
     bounds, word = bounds_of(device_name(operands.like.device)), precision_of(operands.like.dtype)
-    count, most = held(cell), bounds.cells[word]
-    number = WHOLE if count * tile(cell, operands) ** 2 <= GATES * most**2 else STEPS
-    more = f"; this one has {count}" if count > GATES else ""
-    why = f": a program holds {GATES} matrices of up to {most} cells in {word}{more} ({bounds.source})"
-    if asked is not None:
-        number, why = asked, ", as asked for"
+    number, why = _by_table(cell, operands, bounds, word) if asked is None else (asked, ", as asked for")
     gathered = number == STEPS and (bounds.graphs if graphs is None else graphs)
     return Tier(number, gathered, f"{WORDS[number]}{' in CUDA graphs' if gathered else ''}{why}")
+
+
+def _by_table(cell: Cell, operands: Operands | LayerOperands, bounds: Bounds, word: str) -> tuple[int, str]:
+    count, most = held(cell), bounds.cells[word]
+    fits = count * tile(cell, operands) ** 2 <= GATES * most**2
+    shared = not fits and operands.batch <= bounds.together[word]
+    if shared and together(cell, operands, processors(operands.like.device)):
+        return TOGETHER, f": they hold all weights between them ({bounds.source})"
+    number = WHOLE if fits else STEPS
+    more = f"; this one has {count}" if count > GATES else ""
+    return number, f": a program holds {GATES} matrices of up to {most} cells in {word}{more} ({bounds.source})"
 
 
 def tile(cell: Cell, operands: Operands | LayerOperands) -> int:
@@ -67,6 +79,11 @@ def held(cell: Cell) -> int:
     """How many matrices, cells × cells at most, a program holds for all steps; no fewer than a plain cell's."""
     sending = len(cell.sending) if cell.full_gate_recurrence else 0
     return max(GATES, len(cell.recurrent) + sending * sending + int(cell.projection))
+
+
+def processors(device: torch.device) -> int:
+    """Multiprocessors of a device; an H100's where there is no graphics processor."""
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else PROCESSORS
 
 
 def precision_of(dtype: torch.dtype) -> str:
@@ -84,12 +101,12 @@ def bounds_of(device: str, path: Path = TABLE) -> Bounds:
     """The device's row of the table, or the one that holds for any."""
     table = _table(path)
     found: dict[str, Any] = table.get(device, table["any"])
-    return Bounds(found["from"], found["cells"], found["graphs"])
+    return Bounds(found["from"], found["cells"], found["graphs"], found["together"])
 
 
 def write(device: str, bounds: Bounds, path: Path = TABLE) -> None:
     """Put what was measured on a device into the table."""
-    row = {"from": bounds.source, "cells": bounds.cells, "graphs": bounds.graphs}
+    row = {"from": bounds.source} | {name: getattr(bounds, name) for name in ("cells", "graphs", "together")}
     path.write_text(json.dumps(_table(path) | {device: row}, indent=1) + "\n", encoding="utf-8")
     _table.cache_clear()
 

@@ -8,7 +8,7 @@ import triton.language as tl
 from carousel.ops.triton.kernels.forward import share_of
 from carousel.ops.triton.kernels.memory import States, begins, in_time, index, inside, mask_of, moved, nothing
 from carousel.ops.triton.kernels.norm import leads
-from carousel.ops.triton.kernels.products import back, multiply, part_of, width_of
+from carousel.ops.triton.kernels.products import back, part_of, projected_back, width_of
 from carousel.ops.triton.kernels.row import CELL, GATES, HIDDEN, LEARNED, first, unit
 
 
@@ -160,16 +160,8 @@ def arriving(later, flow, LAST: tl.constexpr, at, call):
 @triton.jit
 def unprojected(flow, at, call):
     """The gradient of o h(c), given that of P's product."""
-    hidden, output = call.size.hidden, call.size.output
     if flow.raw is not None:
-        return tl.load(flow.raw + index(at, hidden), inside(at), 0.0)
+        return tl.load(flow.raw + index(at, call.size.hidden), inside(at), 0.0)
     else:
-        total = nothing(call)
-        for start in range(0, output, call.plan.depth):
-            d = start + tl.arange(0, call.plan.depth)
-            there = moved(at, at.t, d, (at.b < call.size.batch)[:, None] & (d < output)[None, :])
-            given = tl.load(flow.projected + in_time(there, output, call), there.here, 0.0)
-            where = d[:, None].to(tl.int64) * hidden + at.k[None, :]
-            weights = tl.load(call.given.P + where, (d < output)[:, None] & (at.k < hidden)[None, :], 0.0)
-            total = multiply(total, given, weights, call)
-        return total
+        start = at.t.to(tl.int64) * call.size.batch * call.size.output
+        return projected_back(flow.projected + start, at, call)

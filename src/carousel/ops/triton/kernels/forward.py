@@ -16,7 +16,7 @@ from carousel.ops.triton.kernels.memory import (
     over_block,
 )
 from carousel.ops.triton.kernels.norm import normalized, normalized_gates, product_of
-from carousel.ops.triton.kernels.products import add_products, multiply, part_of, width_of
+from carousel.ops.triton.kernels.products import add_products, gates_of, no_parts, part_of, projected, width_of
 from carousel.ops.triton.kernels.row import (
     BA2016,
     CELL,
@@ -48,15 +48,32 @@ def rows_at(gate, at, call):
 
 
 @triton.jit
-def activation(gate, recurs, state, at, call):
-    """The gate's activation, 1 if it is open; kept for the way back."""
+def given_to(gate, at, call):
+    """The gate's pre-activation before anything recurs, as it lies in memory."""
     if gate.kind == LEARNED:
         where = in_time(rows_at(gate, at, call), call.size.rows, call)
-        pre = tl.load(call.given.gates + where, inside(at), 0.0).to(recurs.dtype) + recurs
+        return tl.load(call.given.gates + where, inside(at), 0.0)
+    else:
+        return nothing(call)
+
+
+@triton.jit
+def given_to_all(at, call):
+    """Those of the gates i f z o: read before the products, so that nobody waits for them afterwards."""
+    i, f = given_to(call.row.input, at, call), given_to(call.row.forget, at, call)
+    return i, f, given_to(call.row.candidate, at, call), given_to(call.row.output, at, call)
+
+
+@triton.jit
+def activation(gate, given, recurs, state, at, call):
+    """The gate's activation, 1 if it is open; kept for the way back."""
+    if gate.kind == LEARNED:
+        pre = given.to(recurs.dtype) + recurs
         if gate.peephole != 0:
             pre = peep(pre, gate, state, at, call)
         value = squashed(pre, gate.squash)
         if call.saved.activations is not None:
+            where = in_time(rows_at(gate, at, call), call.size.rows, call)
             tl.store(call.saved.activations + where, value, inside(at))
         return value
     else:
@@ -66,19 +83,30 @@ def activation(gate, recurs, state, at, call):
 @triton.jit
 def recurring(before, at, call):
     """What recurs into the gates i f z o."""
-    if call.row.norm:
-        i, f = product_of(call.row.input, at, call), product_of(call.row.forget, at, call)
-        z, o = product_of(call.row.candidate, at, call), product_of(call.row.output, at, call)
-        totals = normalized_gates(i, f, z, o, at, call)
-    else:
-        totals = nothing(call), nothing(call), nothing(call), nothing(call)
-        if call.row.reads_hidden:
-            totals = add_products(totals, HIDDEN, before, at, call)
-        if call.row.reads_cell:
-            totals = add_products(totals, CELL, before, at, call)
+    parts = no_parts(4 * call.plan.cells, call)
+    if call.row.reads_hidden and not call.row.norm:
+        parts = add_products(parts, HIDDEN, before, at, call)
+    if call.row.reads_cell and not call.row.norm:
+        parts = add_products(parts, CELL, before, at, call)
     if call.row.full:
-        totals = add_products(totals, GATES, before, at, call)
-    return totals
+        parts = add_products(parts, GATES, before, at, call)
+    if call.row.norm:
+        return with_norm(parts, at, call)
+    else:
+        return gates_of(parts)
+
+
+@triton.jit
+def with_norm(parts, at, call):
+    """The normalised products, which were computed before, and what full gate recurrence adds to them."""
+    i, f = product_of(call.row.input, at, call), product_of(call.row.forget, at, call)
+    z, o = product_of(call.row.candidate, at, call), product_of(call.row.output, at, call)
+    i, f, z, o = normalized_gates(i, f, z, o, at, call)
+    if call.row.full:
+        more_i, more_f, more_z, more_o = gates_of(parts)
+        return i + more_i, f + more_f, z + more_z, o + more_o
+    else:
+        return i, f, z, o
 
 
 @triton.jit
@@ -131,17 +159,18 @@ def advanced(i, f, z, old, at, call):
 
 
 @triton.jit
-def computed(recurs_i, recurs_f, recurs_z, recurs_o, old, at, call):
-    """The gates i f o, the cell state and o h(c), from what recurs and the cell state before."""
-    f = activation(call.row.forget, recurs_f, old, at, call)
-    i = activation(call.row.input, recurs_i, old, at, call)
+def computed(given, recurs, old, at, call):
+    """The gates i f o, the cell state and o h(c): from what is given to and recurs into i f z o, and the old cell."""
+    f = activation(call.row.forget, given[1], recurs[1], old, at, call)
+    i = activation(call.row.input, given[0], recurs[0], old, at, call)
     if call.row.forget.kind == COMPLEMENT:
         f = 1.0 - i
     if call.row.input.kind == COMPLEMENT:
         i = 1.0 - f
-    z = activation(call.row.candidate, recurs_z, old, at, call)
+    z = activation(call.row.candidate, given[2], recurs[2], old, at, call)
     c = advanced(i, f, z, old, at, call)
-    o = activation(call.row.output, recurs_o, c if call.row.output.peephole == CURRENT else old, at, call)
+    seen = c if call.row.output.peephole == CURRENT else old
+    o = activation(call.row.output, given[3], recurs[3], seen, at, call)
     shown = normalized(c, call.given.norm_cell, at.k, call) if call.row.norm == BA2016 else c
     return i, f, o, c, o * squashed(shown, call.row.squash)
 
@@ -153,9 +182,9 @@ def advance(t, call, before, after, raw):
     Grid: tiles of cells, tiles of sequences.
     """
     at = cells_at(t, call)
-    recurs_i, recurs_f, recurs_z, recurs_o = recurring(before, at, call)
+    given = given_to_all(at, call)
     old = before_step(before.cell, call.given.fresh.cell, call.size.hidden, at, call)
-    i, f, o, c, h = computed(recurs_i, recurs_f, recurs_z, recurs_o, old, at, call)
+    i, f, o, c, h = computed(given, recurring(before, at, call), old, at, call)
     if call.row.full:
         send(call.row.input, i, before, after, at, call)
         send(call.row.forget, f, before, after, at, call)
@@ -170,13 +199,5 @@ def advance(t, call, before, after, raw):
 @triton.jit(do_not_specialize=["t"])
 def project(t, call, before, after, raw):
     """h = P o h(c), for a tile of the features that leave. Grid: tiles of features, tiles of sequences."""
-    at, hidden = features_at(t, call.size.output, call), call.size.hidden
-    h = nothing(call)
-    for start in range(0, hidden, call.plan.depth):
-        d = start + tl.arange(0, call.plan.depth)
-        there = at.lives[:, None] & (d < hidden)[None, :]
-        m = tl.load(raw + at.b[:, None] * hidden + d[None, :], there, 0.0)
-        where = at.k[None, :].to(tl.int64) * hidden + d[:, None]
-        there = (d < hidden)[:, None] & (at.k < call.size.output)[None, :]
-        h = multiply(h, m, tl.load(call.given.P + where, there, 0.0), call)
-    settle(h, HIDDEN, before, after, at, call)
+    at = features_at(t, call.size.output, call)
+    settle(projected(raw, at, call), HIDDEN, before, after, at, call)

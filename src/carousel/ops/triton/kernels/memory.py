@@ -73,19 +73,31 @@ class Saved(NamedTuple):
     products: Any
 
 
-class Plan(NamedTuple):
-    """What a kernel is compiled for: its tile of sequences, cells and depth, cells that a tile owns, and the rest.
+class Chunks(NamedTuple):
+    """In how many goes h, c and the gates sent on are read where programs hold weights; in none if nothing reads it."""
 
-    `widens` is for the interpreter, which cannot multiply bfloat16.
+    hidden: Any
+    cell: Any
+    gates: Any
+
+
+class Plan(NamedTuple):
+    """What a kernel is compiled for: its tile of sequences and cells, cells that a tile owns, and the rest.
+
+    A product is read in so many parts (`split`) of so many numbers (`depth`) at once. `widens` is for the interpreter,
+    which cannot multiply bfloat16; `aligned` says that the rows of every gate begin at a multiple of 16.
     """
 
     batch: Any
     cells: Any
+    split: Any
     depth: Any
     own: Any
     reverse: Any
     precision: Any
     widens: Any
+    aligned: Any
+    chunks: Chunks
 
 
 class Call(NamedTuple):
@@ -111,9 +123,17 @@ class At(NamedTuple):
 @triton.jit
 def cells_at(t, call):
     """This program's tile of cells, whole blocks; behind them a number that is no cell."""
-    k = tl.arange(0, call.plan.cells)
-    k = tl.where(k < call.plan.own, tl.program_id(0) * call.plan.own + k, call.size.hidden)
-    return placed(t, k, call.size.hidden, call)
+    return placed(t, cell_of(tl.arange(0, call.plan.cells), call), call.size.hidden, call)
+
+
+@triton.jit
+def cell_of(k, call):
+    """The cells with those numbers in this program's tile."""
+    cell = tl.program_id(0) * call.plan.own + k
+    if call.plan.own == call.plan.cells:
+        return cell
+    else:
+        return tl.where(k < call.plan.own, cell, call.size.hidden)
 
 
 @triton.jit
@@ -167,8 +187,14 @@ def in_time(at, width, call):
 @triton.jit
 def mask_of(mask, at):
     """A mask's values."""
-    where = at.t.to(tl.int64) * mask.time + at.b[:, None] * mask.batch + at.k[None, :] * mask.unit
-    return tl.load(mask.data + where, at.here, 1.0)
+    return mask_at(mask, at.t, at.b[:, None], at.k[None, :], at.here)
+
+
+@triton.jit
+def mask_at(mask, t, b, k, here):
+    """A mask's values at step t, sequences b and units k; 1 where nothing is there."""
+    where = t.to(tl.int64) * mask.time + b * mask.batch + k * mask.unit
+    return tl.load(mask.data + where, here, 1.0)
 
 
 @triton.jit

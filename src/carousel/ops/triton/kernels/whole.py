@@ -5,7 +5,7 @@ import triton.language as tl
 
 from carousel.ops.triton.kernels.backward import again, of_products, show, undone
 from carousel.ops.triton.kernels.flow import arrived, of_read, owner, put_aside, sent_at
-from carousel.ops.triton.kernels.forward import computed, settled
+from carousel.ops.triton.kernels.forward import computed, given_to_all, settled
 from carousel.ops.triton.kernels.held import (
     add_sent,
     all_sent_into,
@@ -40,7 +40,8 @@ from carousel.ops.triton.kernels.row import CELL, HIDDEN, LEARNED
 def sent_of(gate, states, at, call):
     """A gate's activation among those sent on, or its gradient."""
     if call.row.full and gate.kind == LEARNED:
-        return tl.load(states.gates + index(sent_at(gate, at.t, at, call), call.size.sent), at.here, 0.0)
+        where = index(sent_at(gate, at.t, at, call), call.size.sent)
+        return tl.load(states.gates + where, at.here, 0.0).to(nothing(call).dtype)
     else:
         return nothing(call)
 
@@ -116,7 +117,7 @@ def left(sender, value, given, held, flow, at, call):
 def forwards_through(call, after):
     """From the initial state to the state `after`."""
     at, out = cells_at(0, call), features_at(0, call.size.output, call)
-    h = tl.load(call.given.initial.hidden + index(out, call.size.output), out.here, 0.0)
+    h = tl.load(call.given.initial.hidden + index(out, call.size.output), out.here, 0.0).to(nothing(call).dtype)
     c = tl.load(call.given.initial.cell + index(at, call.size.hidden), at.here, 0.0)
     i, f = sent_of(call.row.input, call.given.initial, at, call), sent_of(call.row.forget, call.given.initial, at, call)
     o = sent_of(call.row.output, call.given.initial, at, call)
@@ -131,14 +132,16 @@ def forwards_through(call, after):
         at, out = cells_at(t, call), features_at(t, call.size.output, call)
         h = put_back(h, call.given.fresh.hidden, call.size.output, out, call)
         c = put_back(c, call.given.fresh.cell, call.size.hidden, at, call)
-        recurs_i, recurs_f, recurs_z, recurs_o = recurring(h, c, held, at, out, call)
+        given = given_to_all(at, call)
+        recurs = recurring(h, c, held, at, out, call)
         if call.row.full:
             i, f = sent_put_back(call.row.input, i, at, call), sent_put_back(call.row.forget, f, at, call)
             o = sent_put_back(call.row.output, o, at, call)
-            recurs_i = add_sent(recurs_i, call.row.input, i, f, o, held_i, call)
-            recurs_f = add_sent(recurs_f, call.row.forget, i, f, o, held_f, call)
-            recurs_o = add_sent(recurs_o, call.row.output, i, f, o, held_o, call)
-        new_i, new_f, new_o, new_c, m = computed(recurs_i, recurs_f, recurs_z, recurs_o, c, at, call)
+            recurs_i = add_sent(recurs[0], call.row.input, i, f, o, held_i, call)
+            recurs_f = add_sent(recurs[1], call.row.forget, i, f, o, held_f, call)
+            recurs_o = add_sent(recurs[3], call.row.output, i, f, o, held_o, call)
+            recurs = recurs_i, recurs_f, recurs[2], recurs_o
+        new_i, new_f, new_o, new_c, m = computed(given, recurs, c, at, call)
         if call.row.full:
             i, f = tl.where(at.lives[:, None], new_i, i), tl.where(at.lives[:, None], new_f, f)
             o = tl.where(at.lives[:, None], new_o, o)

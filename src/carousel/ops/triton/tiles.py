@@ -1,0 +1,135 @@
+"""The tile that a program takes where it does not have all cells: by arithmetic of what it reads and holds."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
+
+from carousel.cells import Cell, layout
+from carousel.ops.operands import LayerOperands, Operands
+
+Sized = Operands | LayerOperands
+
+BATCHES, CELLS = (16, 32, 64, 128), (8, 16, 32)
+"""The sequences and cells that a tile may have."""
+GATES = 4
+PROCESSORS, RATE, SHARED_RATE, WAIT = 132, 80.0, 5500.0, 800.0
+"""An H100's multiprocessors; bytes a nanosecond that one, and all of them, read from L2; nanoseconds before the first
+comes. From memory, not measured."""
+ROOM, MOST_STAGES = 160 * 1024, 8
+"""Bytes of shared memory that a product's stages may take, and how many there are at most."""
+HELD, HELD_WARPS, HELD_DEPTH = 208 * 1024, 8, 32
+"""Bytes that a program may hold for all steps and read at one, its warps, and how deep each part is read at once."""
+SMALLEST = 16
+"""How deep the smallest product is; its smallest tile of sequences likewise."""
+
+
+class Tile(NamedTuple):
+    """Sequences and cells; parts of a product, and how deep each is read at once; warps; stages that are read ahead."""
+
+    batch: int
+    cells: int
+    split: int
+    depth: int
+    warps: int
+    stages: int
+
+
+class Work(NamedTuple):
+    """What a step is: sequences, cells, how deep its product is, columns of it for each cell, and bytes of a number."""
+
+    batch: int
+    hidden: int
+    deep: int
+    columns: int
+    bytes: int
+
+
+def there(batch: int, hidden: int, read: int, bytes_each: int) -> Work:
+    """A step forwards: the four gates of each cell, from a state so wide."""
+    return Work(batch, hidden, read, GATES, bytes_each)
+
+
+def back(batch: int, hidden: int, rows: int, bytes_each: int) -> Work:
+    """A step backwards: each cell's state, from so many gradients."""
+    return Work(batch, hidden, rows, 1, bytes_each)
+
+
+def best(work: Work, smallest: int) -> Tile:
+    """The tile, of no fewer cells than that, whose step takes least time by arithmetic."""
+    return min(possible(work, smallest), key=lambda tile: nanoseconds(work, tile))
+
+
+def possible(work: Work, smallest: int) -> Iterator[Tile]:
+    """All tiles: none has twice the sequences that there are."""
+    for batch in BATCHES:
+        if batch >= 2 * max(work.batch, SMALLEST):
+            break
+        for cells in sorted({max(each, smallest) for each in CELLS}):
+            yield tile(work, batch, cells)
+
+
+def tile(work: Work, batch: int, cells: int) -> Tile:
+    """A tile of so many sequences and cells: warps share its sequences, or the product's depth where these are few."""
+    warps = 8 if batch * cells >= 2048 else 4
+    split = max(1, warps * SMALLEST // batch)
+    depth = max(SMALLEST, _chunk(work) // split)
+    at_once = split * depth
+    stage = at_once * work.bytes * (batch + cells * work.columns)
+    stages = min(MOST_STAGES, -(-work.deep // at_once), max(1, ROOM // stage))
+    return Tile(batch, cells, split, depth, warps, 1 + stages)
+
+
+def works(cell: Cell, operands: Sized) -> tuple[list[Work], list[Work]]:
+    """A step there and back for each source, h, c and the gates sent on; one that nothing reads has no depth."""
+    hidden, numbers = operands.hidden, (operands.batch, operands.hidden)
+    recurrent, sent = (layout.total(rows(cell, hidden)) for rows in (layout.recurrent_rows, layout.sent_rows))
+    reads, size = (
+        ("hidden" in cell.reads, "cell" in cell.reads, cell.full_gate_recurrence),
+        operands.like.element_size(),
+    )
+    widths, heights, size = (operands.output, hidden, sent), (recurrent, recurrent, sent), operands.like.element_size()
+    to = [Work(*numbers, read * width, GATES, size) for read, width in zip(reads, widths, strict=True)]
+    fro = [Work(*numbers, read * rows, 1, size) for read, rows in zip(reads, heights, strict=True)]
+    return to, [*fro[:2], fro[2]._replace(columns=len(cell.sending))]
+
+
+def together(cell: Cell, operands: Sized, processors: int) -> Tile | None:
+    """The smallest tile of programs that hold all weights between them, and all run at once.
+
+    None if there are too few multiprocessors, too little memory on each, or more to wait for in a step than h.
+    """
+    if cell.projection or cell.norm or not operands.hidden:
+        return None
+    smallest = 1 << (cell.block - 1).bit_length()
+    for batch, cells in product(BATCHES[:2], sorted({max(each, smallest) for each in CELLS})):
+        tile = Tile(batch, cells, HELD_WARPS * SMALLEST // batch, HELD_DEPTH, HELD_WARPS, 1)
+        programs = -(-operands.hidden // (cells // cell.block * cell.block)) * -(-operands.batch // batch)
+        if programs <= processors and all(bytes_held(each, tile) <= HELD for each in works(cell, operands)):
+            return tile
+    return None
+
+
+def bytes_held(works: Sequence[Work], tile: Tile) -> int:
+    """Shared memory for the weights of all sources, and for what multiplies them at a step."""
+    return sum(
+        chunks(work.deep, tile) * tile.split * tile.depth * work.bytes * (tile.batch + tile.cells * work.columns)
+        for work in works
+    )
+
+
+def chunks(deep: int, tile: Tile) -> int:
+    """In how many goes a product is read."""
+    return -(-deep // (tile.split * tile.depth))
+
+
+def nanoseconds(work: Work, tile: Tile) -> float:
+    """About how long a step takes: what its programs read, each multiprocessor's and all together."""
+    programs = -(-work.hidden // tile.cells) * -(-work.batch // tile.batch)
+    rounds = -(-programs // PROCESSORS)
+    read = work.deep * work.bytes * (tile.batch + tile.cells * work.columns)
+    return rounds * WAIT + max(rounds * read / RATE, programs * read / SHARED_RATE)
+
+
+def _chunk(work: Work) -> int:
+    """How deep a product is read at once: 8 KiB of a tile's rows forwards, the same backwards."""
+    return 256 // work.bytes * (1 if work.columns > 1 else 2)
