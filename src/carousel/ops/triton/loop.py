@@ -188,8 +188,7 @@ def run(loop: Loop, *, training: bool) -> tuple[Saved, State]:
         loop.launch(whole.forwards, loop.there, *loop.counts, call, after)
         return saved, State(*after)
     if loop.tier == TOGETHER:
-        both = States(*(None if part is None else part.to(loop.operands.like.dtype).repeat(2, 1) for part in before))
-        loop.launch(together.forwards, loop.there, *loop.counts, call, both, after, loop.flags(loop.there))
+        loop.launch(together.forwards, loop.there, *loop.counts, call, both_sides(loop), after, loop.flags(loop.there))
         return saved, State(*after)
     raw = torch.empty_like(loop.initial.cell) if loop.cell.projection else None
     for t in loop.order:
@@ -200,6 +199,12 @@ def run(loop: Loop, *, training: bool) -> tuple[Saved, State]:
             loop.launch_wide(forward.project, loop.there, t, call, before, after, raw)
         before, after, spare = after, spare, after
     return saved, State(*before)
+
+
+def both_sides(loop: Loop) -> States:
+    """Memory for what programs together tell each other, twice: what they know first is the initial state."""
+    dtype = loop.operands.like.dtype
+    return States(*(None if part is None else part.to(dtype).repeat(2, 1) for part in loop.initial))
 
 
 def kept(loop: Loop, *, training: bool) -> Saved:

@@ -20,6 +20,7 @@ from carousel.ops.triton.kernels.forward import advanced, rows_at
 from carousel.ops.triton.kernels.memory import (
     cell_before,
     cells_at,
+    cells_kept,
     features_at,
     in_time,
     index,
@@ -69,14 +70,34 @@ class Again(NamedTuple):
     s: Any
 
 
+class Kept(NamedTuple):
+    """What was kept of a step, as it lies in memory: the cell state before it, the initial one, and the gates."""
+
+    cell: Any
+    initial: Any
+    i: Any
+    f: Any
+    z: Any
+    o: Any
+
+
 @triton.jit
-def activation_again(gate, at, call):
+def activation_kept(gate, at, call):
     """What the gate let through: 1 if it is open."""
     if gate.kind == LEARNED:
         where = in_time(rows_at(gate, at, call), call.size.rows, call)
-        return tl.load(call.saved.activations + where, inside(at), 0.0).to(call.given.initial.cell.dtype.element_ty)
+        return tl.load(call.saved.activations + where, inside(at), 0.0)
     else:
         return nothing(call) + 1.0
+
+
+@triton.jit
+def kept_of(at, call):
+    """What was kept of a step: read as early as can be, and needed late."""
+    initial = tl.load(call.given.initial.cell + index(at, call.size.hidden), at.here, 0.0)
+    i, f = activation_kept(call.row.input, at, call), activation_kept(call.row.forget, at, call)
+    z, o = activation_kept(call.row.candidate, at, call), activation_kept(call.row.output, at, call)
+    return Kept(cells_kept(at, call), initial, i, f, z, o)
 
 
 @triton.jit
@@ -89,11 +110,10 @@ def entering(z, at, call):
 
 
 @triton.jit
-def again(at, call):
-    """The step once more, from what was saved."""
-    old = cell_before(at, call)
-    i, f = activation_again(call.row.input, at, call), activation_again(call.row.forget, at, call)
-    z, o = activation_again(call.row.candidate, at, call), activation_again(call.row.output, at, call)
+def again(kept, at, call):
+    """The step once more, from what was kept of it."""
+    old = cell_before(kept.cell, kept.initial, at, call)
+    i, f, z, o = kept.i.to(old.dtype), kept.f.to(old.dtype), kept.z.to(old.dtype), kept.o.to(old.dtype)
     if call.row.forget.kind == COMPLEMENT:
         f = 1.0 - i
     if call.row.input.kind == COMPLEMENT:
@@ -270,12 +290,11 @@ def retreat(t, later, call, flow, raw, LAST: tl.constexpr):
     written to `raw` (time, batch, hidden). Grid: tiles of cells, tiles of sequences.
     """
     at = cells_at(t, call)
-    made = again(at, call)
+    kept = kept_of(at, call)
+    d_h = unprojected(flow, at, call) if call.row.projection else arriving(later, flow, LAST, at, call)
+    made = again(kept, at, call)
     if call.row.projection:
-        d_h = unprojected(flow, at, call)
         show(made, raw, at, call)
-    else:
-        d_h = arriving(later, flow, LAST, at, call)
     sent_i = of_sent(call.row.input, later, flow, LAST, at, call)
     sent_f = of_sent(call.row.forget, later, flow, LAST, at, call)
     sent_o = of_sent(call.row.output, later, flow, LAST, at, call)

@@ -142,17 +142,20 @@ def through_zoneout(value, source: tl.constexpr, flow, at, call):
 
 
 @triton.jit
-def arrived(total, flow, at, call):
-    """The gradient of h_t before zoneout, inside a sequence, and what passes the step by."""
+def of_outputs(flow, at, call):
+    """The gradient of the step's output, from outside."""
     if flow.outputs is not None:
-        total += tl.load(flow.outputs + in_time(at, call.size.output, call), inside(at), 0.0)
-    return through_zoneout(total, HIDDEN, flow, at, call)
+        return tl.load(flow.outputs + in_time(at, call.size.output, call), inside(at), 0.0)
+    else:
+        return nothing(call)
 
 
 @triton.jit
 def arriving(later, flow, LAST: tl.constexpr, at, call):
     """The gradient of h_t before zoneout, inside a sequence; what passes the step by is carried on."""
-    new, passed = arrived(of_state(HIDDEN, moved(at, later, at.k, at.here), flow, LAST, call), flow, at, call)
+    outside = of_outputs(flow, at, call)
+    total = outside + of_state(HIDDEN, moved(at, later, at.k, at.here), flow, LAST, call)
+    new, passed = through_zoneout(total, HIDDEN, flow, at, call)
     tl.store(flow.carried.hidden + index(at, call.size.output), passed, at.here)
     return new
 

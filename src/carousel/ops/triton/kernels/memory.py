@@ -121,6 +121,20 @@ class At(NamedTuple):
 
 
 @triton.jit
+def forth(n, call):
+    """The n-th step on the way there, or the last."""
+    n = tl.minimum(n, call.size.time - 1)
+    return call.size.time - 1 - n if call.plan.reverse else n
+
+
+@triton.jit
+def back_again(n, call):
+    """The n-th step on the way back, or the last."""
+    n = tl.minimum(n, call.size.time - 1)
+    return n if call.plan.reverse else call.size.time - 1 - n
+
+
+@triton.jit
 def cells_at(t, call):
     """This program's tile of cells, whole blocks; behind them a number that is no cell."""
     return placed(t, cell_of(tl.arange(0, call.plan.cells), call), call.size.hidden, call)
@@ -226,15 +240,25 @@ def before_step(state, fresh, width, at, call):
 
 
 @triton.jit
-def cell_before(at, call):
-    """The cell state that the step started from, on the way back."""
-    width = call.size.hidden
+def step_before(at, call):
+    """The step before, and which sequences it belongs to (batch, 1)."""
     earlier = tl.zeros_like(at.b) + (at.t + 1 if call.plan.reverse else at.t - 1)
-    follows = (alive(earlier, at.b, call) & (earlier >= 0) & (earlier < call.size.time))[:, None]
-    kept = (earlier.to(tl.int64) * call.size.batch + at.b)[:, None] * width + at.k[None, :]
-    start = tl.load(call.given.initial.cell + index(at, width), at.here, 0.0)
-    value = tl.where(follows, tl.load(call.saved.cells + kept, at.here & follows, 0.0), start)
-    return put_back(value, call.given.fresh.cell, width, at, call)
+    return earlier, (alive(earlier, at.b, call) & (earlier >= 0) & (earlier < call.size.time))[:, None]
+
+
+@triton.jit
+def cells_kept(at, call):
+    """The cell states that were kept after the step before, on the way back."""
+    earlier, follows = step_before(at, call)
+    kept = (earlier.to(tl.int64) * call.size.batch + at.b)[:, None] * call.size.hidden + at.k[None, :]
+    return tl.load(call.saved.cells + kept, at.here & follows, 0.0)
+
+
+@triton.jit
+def cell_before(kept, initial, at, call):
+    """The cell state that the step started from: what was kept, or the initial one, or a fresh one."""
+    _, follows = step_before(at, call)
+    return put_back(tl.where(follows, kept, initial), call.given.fresh.cell, call.size.hidden, at, call)
 
 
 @triton.jit

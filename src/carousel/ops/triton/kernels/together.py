@@ -7,10 +7,10 @@ memory twice, one step's beside the next's: nobody writes a step's again before 
 import triton
 import triton.language as tl
 
-from carousel.ops.triton.kernels.backward import again, undone
-from carousel.ops.triton.kernels.flow import arrived, of_read, owner, put_aside, sent_at
+from carousel.ops.triton.kernels.backward import again, kept_of, undone
+from carousel.ops.triton.kernels.flow import of_outputs, of_read, owner, put_aside, sent_at, through_zoneout
 from carousel.ops.triton.kernels.forward import computed, given_to_all, settled
-from carousel.ops.triton.kernels.memory import Call, States, cells_at, index, moved, put_back
+from carousel.ops.triton.kernels.memory import Call, States, back_again, cells_at, forth, index, moved, put_back
 from carousel.ops.triton.kernels.products import (
     deep,
     gates_of,
@@ -49,20 +49,6 @@ def wait(flags, n):
         while tl.atomic_add(flag, 0, sem="acquire") < tl.num_programs(0):
             pass
     tl.debug_barrier()
-
-
-@triton.jit
-def forth(n, call):
-    """The n-th step on the way there, or the last."""
-    n = tl.minimum(n, call.size.time - 1)
-    return call.size.time - 1 - n if call.plan.reverse else n
-
-
-@triton.jit
-def back_again(n, call):
-    """The n-th step on the way back, or the last."""
-    n = tl.minimum(n, call.size.time - 1)
-    return n if call.plan.reverse else call.size.time - 1 - n
 
 
 @triton.jit
@@ -219,13 +205,15 @@ def backwards_through(call, flow, flags):
     hidden, cell = held_back(HIDDEN, at.k, call), held_back(CELL, at.k, call)
     held_i, held_f = sent_held(call.row.input, at, call), sent_held(call.row.forget, at, call)
     held_o = sent_held(call.row.output, at, call)
-    made = again(at, call)
+    kept, outside = kept_of(at, call), of_outputs(flow, at, call)
     for n in range(call.size.time):
         at = cells_at(back_again(n, call), call)
-        given, d_h = arrived(d_h, flow, at, call)
+        made = again(kept, at, call)
+        given, d_h = through_zoneout(d_h + outside, HIDDEN, flow, at, call)
         _, _, _, _, d_c = undone(made, given, d_c, (d_i, d_f, d_o), flow, at, call)
         said(flags, n)
-        made = again(cells_at(back_again(n + 1, call), call), call)
+        earlier = cells_at(back_again(n + 1, call), call)
+        kept, outside = kept_of(earlier, call), of_outputs(flow, earlier, call)
         wait(flags, n)
         if call.row.reads_hidden:
             d_h += of_read(back_held(HIDDEN, hidden, flow, at, call), HIDDEN, flow, at, call)

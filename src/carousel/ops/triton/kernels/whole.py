@@ -3,8 +3,8 @@
 import triton
 import triton.language as tl
 
-from carousel.ops.triton.kernels.backward import again, of_products, show, undone
-from carousel.ops.triton.kernels.flow import arrived, of_read, owner, put_aside, sent_at
+from carousel.ops.triton.kernels.backward import again, kept_of, of_products, show, undone
+from carousel.ops.triton.kernels.flow import of_outputs, of_read, owner, put_aside, sent_at, through_zoneout
 from carousel.ops.triton.kernels.forward import computed, given_to_all, settled
 from carousel.ops.triton.kernels.held import (
     add_sent,
@@ -21,8 +21,10 @@ from carousel.ops.triton.kernels.held import (
 from carousel.ops.triton.kernels.memory import (
     Call,
     Size,
+    back_again,
     cells_at,
     features_at,
+    forth,
     in_time,
     index,
     inside,
@@ -116,7 +118,7 @@ def left(sender, value, given, held, flow, at, call):
 @triton.jit
 def forwards_through(call, after):
     """From the initial state to the state `after`."""
-    at, out = cells_at(0, call), features_at(0, call.size.output, call)
+    at, out = cells_at(forth(0, call), call), features_at(0, call.size.output, call)
     h = tl.load(call.given.initial.hidden + index(out, call.size.output), out.here, 0.0).to(nothing(call).dtype)
     c = tl.load(call.given.initial.cell + index(at, call.size.hidden), at.here, 0.0)
     i, f = sent_of(call.row.input, call.given.initial, at, call), sent_of(call.row.forget, call.given.initial, at, call)
@@ -127,12 +129,13 @@ def forwards_through(call, after):
     )  # fmt: skip
     held_i, held_f = all_sent_into(call.row.input, at, call), all_sent_into(call.row.forget, at, call)
     held_o, P = all_sent_into(call.row.output, at, call), projecting(at, out, call)
+    given = given_to_all(at, call)
     for n in range(call.size.time):
-        t = call.size.time - 1 - n if call.plan.reverse else tl.to_tensor(n)
+        t = forth(n, call)
         at, out = cells_at(t, call), features_at(t, call.size.output, call)
+        later = given_to_all(cells_at(forth(n + 1, call), call), call)
         h = put_back(h, call.given.fresh.hidden, call.size.output, out, call)
         c = put_back(c, call.given.fresh.cell, call.size.hidden, at, call)
-        given = given_to_all(at, call)
         recurs = recurring(h, c, held, at, out, call)
         if call.row.full:
             i, f = sent_put_back(call.row.input, i, at, call), sent_put_back(call.row.forget, f, at, call)
@@ -149,6 +152,7 @@ def forwards_through(call, after):
         if call.row.projection:
             m = multiply(nothing(call), tl.where(inside(at), m, 0.0), P, call)
         h = settled(m, HIDDEN, h, out, call)
+        given = later
     tl.store(after.hidden + index(out, call.size.output), h, out.here)
     tl.store(after.cell + index(at, call.size.hidden), c, at.here)
     write_sent(call.row.input, i, after, at, call)
@@ -159,7 +163,7 @@ def forwards_through(call, after):
 @triton.jit
 def backwards_through(call, flow, raw):
     """From the gradients of the last state to those of the initial one, in place of what is carried."""
-    at, out = cells_at(0, call), features_at(0, call.size.output, call)
+    at, out = cells_at(back_again(0, call), call), features_at(back_again(0, call), call.size.output, call)
     d_h = tl.load(flow.carried.hidden + index(out, call.size.output), out.here, 0.0)
     d_c = tl.load(flow.carried.cell + index(at, call.size.hidden), at.here, 0.0)
     d_i, d_f = sent_of(call.row.input, flow.carried, at, call), sent_of(call.row.forget, flow.carried, at, call)
@@ -170,11 +174,15 @@ def backwards_through(call, flow, raw):
     )  # fmt: skip
     held_i, held_f = sent_out_of_all(call.row.input, at, call), sent_out_of_all(call.row.forget, at, call)
     held_o, P = sent_out_of_all(call.row.output, at, call), projecting_back(at, out, call)
+    kept, outside = kept_of(at, call), of_outputs(flow, out, call)
     for n in range(call.size.time):
-        t = tl.to_tensor(n) if call.plan.reverse else call.size.time - 1 - n
+        t = back_again(n, call)
         at, out = cells_at(t, call), features_at(t, call.size.output, call)
-        made = again(at, call)
-        given, d_h = arrived(d_h, flow, out, call)
+        t = back_again(n + 1, call)
+        earlier = kept_of(cells_at(t, call), call)
+        earlier_outside = of_outputs(flow, features_at(t, call.size.output, call), call)
+        made = again(kept, at, call)
+        given, d_h = through_zoneout(d_h + outside, HIDDEN, flow, out, call)
         if call.row.projection:
             tl.store(flow.projected + in_time(out, call.size.output, call), given, out.here)
             given = tl.where(inside(at), multiply(nothing(call), given, P, call), 0.0)
@@ -189,6 +197,7 @@ def backwards_through(call, flow, raw):
             d_i = left(call.row.input, d_i, (i, f, o), held_i, flow, at, call)
             d_f = left(call.row.forget, d_f, (i, f, o), held_f, flow, at, call)
             d_o = left(call.row.output, d_o, (i, f, o), held_o, flow, at, call)
+        kept, outside = earlier, earlier_outside
     tl.store(flow.carried.hidden + index(out, call.size.output), d_h, out.here)
     tl.store(flow.carried.cell + index(at, call.size.hidden), d_c, at.here)
     write_sent(call.row.input, d_i, flow.carried, at, call)

@@ -1,0 +1,211 @@
+"""`python -m benchmarks.gpu_compiler`: what the compiler makes of the kernels for an H100, which need not be there.
+
+Registers, spilled bytes, shared memory and barriers of some shapes, and how long every cell takes to compile with an
+empty cache: what the first call of a cell and dtype costs before anything runs. Needs Triton.
+"""
+
+import re
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from benchmarks import machine
+from benchmarks.cells import page, records
+from benchmarks.cells.records import Answer, Figure, Row
+from carousel.ops.triton import Triton, tiers
+from carousel.testing import CELLS, Problem
+
+HOPPER = ("cuda", 90, 32)
+"""An H100's architecture."""
+TYPES = {
+    torch.float32: "fp32", torch.float64: "fp64", torch.bfloat16: "bf16", torch.float16: "fp16",
+    torch.int64: "i64", torch.int32: "i32", torch.uint8: "u8",
+}  # fmt: skip
+SHAPES = [
+    ("lstm", 768, 16, torch.bfloat16), ("lstm", 1024, 1, torch.float32), ("lstm", 1024, 256, torch.float16),
+    ("lstm", 128, 16, torch.bfloat16), ("lstm", 64, 16, torch.float32), ("peephole", 512, 64, torch.float32),
+    ("peephole_matrix", 512, 16, torch.bfloat16), ("full_gate_recurrence", 256, 16, torch.bfloat16),
+    ("lstm with ba2016", 512, 16, torch.bfloat16),
+]  # fmt: skip
+EVERY = Problem("every", 4, 16, 0, 64)
+TARGET = 10.0
+"""Seconds that the first call of a cell and dtype may take."""
+
+
+def compiled(kernel: Any, *arguments: Any, warps: int = 4, stages: int = 3) -> Any:
+    """The kernel for these arguments, specialised as a launch would: 1 is a constant, and multiples of 16 are known."""
+    from triton import compile as made  # pyright: ignore[reportAttributeAccessIssue]
+    from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports]
+    from triton.compiler import ASTSource  # pyright: ignore[reportMissingImports]
+
+    known = Known({}, {})
+    named = zip(kernel.params, arguments, strict=True)
+    signature = {each.name: known.type(value, (each.num,), each.do_not_specialize) for each, value in named}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="TRITON_DEFAULT_FP_FUSION")
+        source = ASTSource(kernel, signature=signature, constexprs=known.constants, attrs=known.multiples)
+        return made(source, target=GPUTarget(*HOPPER), options={"num_warps": warps, "num_stages": stages})
+
+
+class Known(NamedTuple):
+    """What is known when a kernel is compiled, by the place of each argument: constants, and multiples of 16."""
+
+    constants: dict[tuple[int, ...], Any]
+    multiples: dict[tuple[int, ...], Any]
+
+    def type(self, value: Any, path: tuple[int, ...], as_it_comes: bool) -> Any:
+        """The type of an argument as Triton writes it."""
+        if isinstance(value, tuple):
+            return type(value)(*(self.type(each, (*path, at), as_it_comes) for at, each in enumerate(value)))
+        counts = isinstance(value, int) and not isinstance(value, bool)
+        if isinstance(value, torch.Tensor) or (counts and value % 16 == 0 and not as_it_comes):
+            self.multiples[path] = [["tt.divisibility", 16]]
+        if isinstance(value, torch.Tensor):
+            return f"*{TYPES[value.dtype]}"
+        if counts and (value != 1 or as_it_comes):
+            return "i32"
+        self.constants[path] = getattr(value, "value", value)
+        return "constexpr"
+
+
+def kernels(name: str, problem: Problem, dtype: torch.dtype, tier: int) -> dict[str, Any]:
+    """The kernels of a tier, compiled: by steps `there` and `back`, and what else it launches."""
+    from carousel.ops.triton.gradients import flow_of
+    from carousel.ops.triton.kernels import backward, forward, together, whole
+    from carousel.ops.triton.loop import Loop, both_sides, kept
+
+    cell = problem.cell(CELLS[name])
+    loop = Loop(cell, problem.operands(cell, dtype=dtype), tier)
+    saved, after = kept(loop, training=True), loop.empty_states()
+    flow, raw = flow_of(loop, [saved.outputs, *loop.initial]), torch.empty_like(loop.initial.cell)
+    raw = raw if cell.projection else None
+    call, call_back = loop.call(saved), loop.call_back(saved)
+    there = {"warps": loop.there.warps, "stages": loop.there.stages}
+    back = {"warps": loop.back.warps, "stages": loop.back.stages}
+    if tier == tiers.WHOLE:
+        return {
+            "there": compiled(whole.forwards, *loop.counts, call, after, **there),
+            "back": compiled(whole.backwards, *loop.counts, call_back, flow, raw, **back),
+        }
+    if tier == tiers.TOGETHER:
+        both, flags = both_sides(loop), loop.flags(loop.there)
+        return {
+            "there": compiled(together.forwards, *loop.counts, call, both, after, flags, **there),
+            "back": compiled(together.backwards, *loop.counts, call_back, flow, flags, **back),
+        }
+    found = {
+        "there": compiled(forward.advance, 3, call, loop.initial, after, raw, **there),
+        "back": compiled(backward.retreat, 2, 3, call_back, flow, raw, False, **back),
+        "finish": compiled(backward.finish, 3, call_back, flow, **back),
+    }
+    if cell.projection:
+        found["project"] = compiled(forward.project, 3, call, loop.initial, after, raw, **there)
+        found["collect"] = compiled(backward.collect, 2, 3, call_back, flow, False, **back)
+    return found
+
+
+class Facts(NamedTuple):
+    """What a compiled kernel takes: registers and spilled bytes of a thread, shared bytes, barriers in its code."""
+
+    registers: int
+    spilled: int
+    shared: int
+    barriers: int
+
+
+def facts(made: Any) -> Facts:
+    """As the compiler's own tools tell."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(made.asm["cubin"])
+        file.flush()
+        usage, code = _told("cuobjdump", "-res-usage", file.name), _told("nvdisasm", "-c", file.name)
+    registers, stack = (int(re.findall(rf"{word}:(\d+)", usage)[0]) for word in ("REG", "STACK"))
+    return Facts(registers, stack, made.metadata.shared, len(re.findall(r"\bBAR\.SYNC", code)))
+
+
+def _told(tool: str, *words: str) -> str:
+    import triton.backends.nvidia as nvidia  # pyright: ignore[reportMissingImports]
+
+    path = Path(nvidia.__file__).parent / "bin" / tool
+    return subprocess.run([path, *words], capture_output=True, text=True, check=True).stdout
+
+
+def ways(name: str, problem: Problem, dtype: torch.dtype) -> Iterator[int]:
+    """The tiers that can run it."""
+    cell = problem.cell(CELLS[name])
+    operands = problem.operands(cell, dtype=dtype)
+    yield tiers.STEPS
+    if tiers.choose(cell, operands).number == tiers.WHOLE:
+        yield tiers.WHOLE
+    if tiers.together(cell, operands, tiers.PROCESSORS):
+        yield tiers.TOGETHER
+
+
+def shape(name: str, hidden: int, batch: int, dtype: torch.dtype) -> list[Row]:
+    """What the kernels of a shape take, in every tier that can run it."""
+    problem, rows = Problem("shape", 4, batch, 0, hidden), []
+    for tier in ways(name, problem, dtype):
+        made = kernels(name, problem, dtype, tier)
+        for way in ("there", "back"):
+            found = facts(made[way])
+            figures = [
+                Figure("registers", found.registers, unit=""), Figure("spilled", found.spilled, unit=" B"),
+                Figure("shared", found.shared, unit=" B"), Figure("barriers", found.barriers, unit=""),
+            ]  # fmt: skip
+            label = f"{name}, {hidden} cells, {batch} sequences, {_word(dtype)}, {tiers.WORDS[tier]}"
+            rows.append(Row(label, way, figures=figures))
+    return rows
+
+
+def first_call(name: str, dtype: torch.dtype) -> list[Row]:
+    """Seconds to compile all that a cell's first call launches, there and back, in every tier."""
+    import triton  # pyright: ignore[reportMissingImports]
+
+    rows = []
+    for tier in ways(name, EVERY, dtype):
+        with tempfile.TemporaryDirectory() as cache, triton.knobs.cache.scope():
+            triton.knobs.cache.dir = cache
+            start = time.perf_counter()
+            kernels(name, EVERY, dtype, tier)
+            seconds = time.perf_counter() - start
+        figure = Figure("first call", seconds, TARGET, lower=True, unit=" s")
+        rows.append(Row(f"{name}, {_word(dtype)}, {tiers.WORDS[tier]}", figures=[figure]))
+    return rows
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def main() -> None:
+    """Compile, print, and keep what was found."""
+    start, load = time.time(), machine.load()
+    taken = [row for each in SHAPES for row in shape(*each)]
+    with ProcessPoolExecutor(2) as pool:
+        found = pool.map(first_call, *zip(*product(CELLS, (torch.float32, torch.bfloat16)), strict=True))
+        calls = [row for rows in found for row in rows]
+    longest = max(row.figures[0].value for row in calls)
+    summary = [Figure("the longest first call", longest, TARGET, lower=True, unit=" s")]
+    protocol = "Compiled for an H100, on this machine; nothing has run."
+    answers = [
+        Answer("gpu-compiled", "What kernels for graphics processors take", protocol, taken),
+        Answer("gpu-first-call", "How long they compile", f"{protocol} 64 cells, two at a time.", calls, summary),
+    ]
+    for answer in answers:
+        answer.machine = machine.described() | {"backend": Triton.name, "instructions": "compiled for an H100"}
+        answer.load, answer.seconds = [load, machine.load()], round(time.time() - start, 1)
+        print(page.section(answer), flush=True)
+    records.keep(answers)
+    page.write()
+
+
+if __name__ == "__main__":
+    main()
