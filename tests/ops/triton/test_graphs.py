@@ -45,7 +45,7 @@ def of(*values: float) -> list[Tensor | None]:
 
 
 def test_a_replay_reads_what_is_given_now_and_results_stay_as_they_were() -> None:
-    graphs = Graphs(make=Recorded)
+    graphs = Graphs(make=Recorded, sights=1)
     first, second = (graphs.run("double", doubled, of(*values)) for values in ((1.0, 2.0), (3.0, 4.0)))
     assert first[0] is not None
     assert second[0] is not None
@@ -61,7 +61,7 @@ def test_what_is_given_is_copied_and_warmed_up_before_it_is_captured() -> None:
         done.append(float(tensors[0]))
         return [tensors[0] / 2]
 
-    graphs, given = Graphs(make=Recorded), [torch.tensor(value) for value in (2.0, 6.0)]
+    graphs, given = Graphs(make=Recorded, sights=1), [torch.tensor(value) for value in (2.0, 6.0)]
     for each in given:
         graphs.run("halve", halved, [each])
     assert [each.item() for each in given] == [2.0, 6.0], "a replay wrote into the caller's memory"
@@ -74,7 +74,7 @@ def test_threads_do_not_write_into_each_other_s_replays() -> None:
             time.sleep(0.01)
             super().replay()
 
-    graphs = Graphs(make=Slow)
+    graphs = Graphs(make=Slow, sights=1)
     graphs.run("double", doubled, of(0.0))
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda value: graphs.run("double", doubled, of(value))[0], map(float, range(8))))
@@ -82,7 +82,7 @@ def test_threads_do_not_write_into_each_other_s_replays() -> None:
 
 
 def test_a_graph_of_inference_mode_serves_outside_of_it() -> None:
-    graphs = Graphs(make=Recorded)
+    graphs = Graphs(make=Recorded, sights=1)
     with torch.inference_mode():
         graphs.run("double", doubled, of(1.0))
     (found, _) = graphs.run("double", doubled, of(3.0))
@@ -92,7 +92,7 @@ def test_a_graph_of_inference_mode_serves_outside_of_it() -> None:
 
 
 def test_other_shapes_dtypes_names_and_streams_have_graphs_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    graphs = Graphs(make=Recorded)
+    graphs = Graphs(make=Recorded, sights=1)
     given = [of(1.0), of(1.0, 2.0), [torch.tensor([1]), None], [None, torch.tensor([1.0])]]
     for tensors in given:
         graphs.run("double", doubled, tensors)
@@ -106,7 +106,7 @@ def test_other_shapes_dtypes_names_and_streams_have_graphs_of_their_own(monkeypa
 
 
 def test_the_graph_used_longest_ago_is_dropped() -> None:
-    graphs = Graphs(most=2, make=Recorded)
+    graphs = Graphs(most=2, make=Recorded, sights=1)
     for values in ((1.0,), (1.0, 2.0), (1.0,), (1.0, 2.0, 3.0), (1.0,), (1.0, 2.0)):
         graphs.run("double", doubled, of(*values))
     assert [graph.replays for graph in Recorded.made] == [3, 1, 1, 1]
@@ -117,13 +117,30 @@ def test_what_cannot_be_captured_runs_by_itself() -> None:
         def capture(self, work: Callable[[], Tensors]) -> Tensors:
             raise RuntimeError("operation not permitted when stream is capturing")
 
-    graphs = Graphs(make=Refusing)
+    graphs = Graphs(make=Refusing, sights=1)
     with pytest.warns(UserWarning, match="not gathered"):
         (found, _) = graphs.run("double", doubled, of(1.0))
     assert found is not None
     assert found.tolist() == [2.0]
     graphs.run("double", doubled, of(1.0))
     assert len(Recorded.made) == 1
+
+
+def test_shapes_that_come_once_are_not_captured() -> None:
+    graphs = Graphs(make=Recorded)
+    for count in (1, 2, 3, 2, 2, 4):
+        (found, _) = graphs.run("double", doubled, of(*[1.0] * count))
+        assert found is not None
+        assert found.tolist() == [2.0] * count
+    assert [graph.replays for graph in Recorded.made] == [2], "two numbers came three times"
+
+
+def test_shapes_of_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carousel.ops.triton.graphs.REMEMBERED", 2)
+    graphs = Graphs(make=Recorded)
+    for count in (1, 2, 3, 1):
+        graphs.run("double", doubled, of(*[1.0] * count))
+    assert Recorded.made == []
 
 
 def test_there_is_none_without_a_graphics_processor() -> None:

@@ -1,4 +1,6 @@
-"""Many launches gathered in one CUDA graph: captured once for each set of shapes, replayed on memory of its own.
+"""Many launches gathered in one CUDA graph: captured for each set of shapes that comes again, replayed on its memory.
+
+A capture costs more than it saves where every batch has a length of its own: shapes that came once are not captured.
 
 No graph has been captured on a device yet. They are off unless the table of `tiers` says of the device that they were
 measured there, or `Triton(graphs=True)` asks for them.
@@ -17,6 +19,8 @@ Tensors = Sequence[Tensor | None]
 Function = Callable[[Tensors], Tensors]
 MOST = 8
 """How many graphs are kept at once, with the memory of all that they read and write."""
+SIGHTS, REMEMBERED = 2, 256
+"""The time at which shapes are captured that come again, and how many shapes are remembered that came before."""
 
 
 class Graph(Protocol):
@@ -67,21 +71,32 @@ class Captured:
 class Graphs:
     """The graphs that are kept, the one used longest ago dropped first."""
 
-    def __init__(self, most: int = MOST, make: Callable[[], Graph] = CudaGraph) -> None:
-        self._most, self._make = most, make
+    def __init__(self, most: int = MOST, make: Callable[[], Graph] = CudaGraph, sights: int = SIGHTS) -> None:
+        self._most, self._make, self._sights = most, make, sights
         self._kept: OrderedDict[Hashable, Captured | None] = OrderedDict()
+        self._seen: OrderedDict[Hashable, int] = OrderedDict()
         self._lock = Lock()
 
     def run(self, name: Hashable, function: Function, tensors: Tensors) -> Tensors:
-        """What the function of that name makes of the tensors; by itself where it cannot be captured."""
+        """What the function of that name makes of the tensors; by itself where it is not captured, or cannot be."""
         with self._lock, torch.inference_mode(False), torch.no_grad():
             key = (name, stream(), tuple(map(described, tensors)))
             if key not in self._kept:
+                if self._sight(key) < self._sights:
+                    return function(tensors)
                 self._kept[key] = self._captured(function, tensors)
             self._kept.move_to_end(key)
             self._drop()
             captured = self._kept[key]
             return function(tensors) if captured is None else captured(tensors)
+
+    def _sight(self, key: Hashable) -> int:
+        """How often such shapes came, this time included."""
+        count = self._seen.pop(key, 0) + 1
+        self._seen[key] = count
+        while len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        return count
 
     def _captured(self, function: Function, tensors: Tensors) -> Captured | None:
         try:

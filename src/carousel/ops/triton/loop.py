@@ -159,13 +159,12 @@ class Loop:
         return self._call(given, saved, self.back, tiles.works(self.cell, self.operands)[1])
 
     def _call(self, given: Given, saved: Saved, tile: Tile, works: Sequence[Work]) -> Call:
-        """One that takes all steps is not compiled anew for their number."""
-        size = self.size if self.tier == STEPS else self.size._replace(time=0, batch=0)
+        """Numbers of steps and sequences are given beside it: nothing is compiled anew for them."""
         aligned = self.size.shared % ALIGNED == self.size.hidden % ALIGNED == 0
         numbers = (*tile[:4], self.own(tile), int(self.operands.steps.reverse), precision(), interprets(), aligned)
         goes = (tiles.chunks(work.deep, tile) if self.tier == TOGETHER else 0 for work in works)
         plan = Plan(*map(tl.constexpr, numbers), Chunks(*map(tl.constexpr, goes)))  # pyright: ignore[reportCallIssue]
-        return Call(size, constants(self.cell), given, saved, plan)
+        return Call(self.size._replace(time=0, batch=0), constants(self.cell), given, saved, plan)
 
     def later(self) -> Iterator[tuple[int, int]]:
         """The steps on the way back, each with the one after it in the order of the loop."""
@@ -194,9 +193,9 @@ def run(loop: Loop, *, training: bool) -> tuple[Saved, State]:
     for t in loop.order:
         if loop.cell.norm:
             _multiply(loop, saved, before, t)
-        loop.launch(forward.advance, loop.there, t, call, before, after, raw)
+        loop.launch(forward.advance, loop.there, t, *loop.counts, call, before, after, raw)
         if loop.cell.projection:
-            loop.launch_wide(forward.project, loop.there, t, call, before, after, raw)
+            loop.launch_wide(forward.project, loop.there, t, *loop.counts, call, before, after, raw)
         before, after, spare = after, spare, after
     return saved, State(*before)
 

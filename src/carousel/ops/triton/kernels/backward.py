@@ -29,6 +29,7 @@ from carousel.ops.triton.kernels.memory import (
     moved,
     nothing,
     over_block,
+    sized,
 )
 from carousel.ops.triton.kernels.norm import (
     gain_of,
@@ -268,12 +269,18 @@ def undone(made, d_h, d_state, sent, flow, at, call):
     return pre_i, pre_f, pre_z, pre_o, passed + d_old
 
 
-@triton.jit(do_not_specialize=["t", "later"])
-def collect(t, later, call, flow, LAST: tl.constexpr):
-    """The gradient of P's product at step t. Grid: tiles of features, tiles of sequences."""
+@triton.jit
+def step_of_projection_back(t, later, call, flow, LAST: tl.constexpr):
+    """The gradient of P's product, for a tile of the features that left."""
     at = features_at(t, call.size.output, call)
     value = arriving(later, flow, LAST, at, call)
     tl.store(flow.projected + in_time(at, call.size.output, call), value, at.here)
+
+
+@triton.jit(do_not_specialize=["t", "later", "time", "batch"])
+def collect(t, later, time, batch, known, flow, LAST: tl.constexpr):
+    """The gradient of P's product at step t. Grid: tiles of features, tiles of sequences."""
+    step_of_projection_back(t, later, sized(time, batch, known), flow, LAST)
 
 
 @triton.jit
@@ -282,13 +289,9 @@ def show(made, raw, at, call):
     tl.store(raw + in_time(at, call.size.hidden, call), tl.where(inside(at), made.o * made.s, 0.0), at.here)
 
 
-@triton.jit(do_not_specialize=["t", "later"])
-def retreat(t, later, call, flow, raw, LAST: tl.constexpr):
-    """From the gradients behind step t to those of its pre-activations, and to what is carried to the step before.
-
-    `later` is the step after t in the order of the loop; LAST says that there is none. With a projection, o h(c) is
-    written to `raw` (time, batch, hidden). Grid: tiles of cells, tiles of sequences.
-    """
+@triton.jit
+def step_back(t, later, call, flow, raw, LAST: tl.constexpr):
+    """Undo step t; with a projection, o h(c) is written to `raw` (time, batch, hidden)."""
     at = cells_at(t, call)
     kept = kept_of(at, call)
     d_h = unprojected(flow, at, call) if call.row.projection else arriving(later, flow, LAST, at, call)
@@ -308,6 +311,16 @@ def retreat(t, later, call, flow, raw, LAST: tl.constexpr):
     tl.store(flow.carried.cell + index(at, call.size.hidden), d_old, at.here)
 
 
+@triton.jit(do_not_specialize=["t", "later", "time", "batch"])
+def retreat(t, later, time, batch, known, flow, raw, LAST: tl.constexpr):
+    """From the gradients behind step t to those of its pre-activations, and to what is carried to the step before.
+
+    `later` is the step after t in the order of the loop; LAST says that there is none. Grid: tiles of cells, tiles of
+    sequences.
+    """
+    step_back(t, later, sized(time, batch, known), flow, raw, LAST)
+
+
 @triton.jit
 def finish_part(source: tl.constexpr, later, flow, call):
     """Add what reaches a part of the initial state through the first step's product."""
@@ -317,12 +330,18 @@ def finish_part(source: tl.constexpr, later, flow, call):
     tl.store(part_of(flow.carried, source) + index(at, width), value, at.here)
 
 
-@triton.jit(do_not_specialize=["later"])
-def finish(later, call, flow):
-    """The gradients of the initial state, in place of what was carried. Grid: the widest part's tiles, sequences'."""
+@triton.jit
+def finish_parts(later, call, flow):
+    """The gradients of the initial state."""
     if call.row.reads_hidden:
         finish_part(HIDDEN, later, flow, call)
     if call.row.reads_cell:
         finish_part(CELL, later, flow, call)
     if call.row.full:
         finish_part(GATES, later, flow, call)
+
+
+@triton.jit(do_not_specialize=["later", "time", "batch"])
+def finish(later, time, batch, known, flow):
+    """The gradients of the initial state, in place of what was carried. Grid: the widest part's tiles, sequences'."""
+    finish_parts(later, sized(time, batch, known), flow)

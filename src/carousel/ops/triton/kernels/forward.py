@@ -14,6 +14,7 @@ from carousel.ops.triton.kernels.memory import (
     moved,
     nothing,
     over_block,
+    sized,
 )
 from carousel.ops.triton.kernels.norm import normalized, normalized_gates, product_of
 from carousel.ops.triton.kernels.products import add_products, gates_of, no_parts, part_of, projected, width_of
@@ -175,12 +176,9 @@ def computed(given, recurs, old, at, call):
     return i, f, o, c, o * squashed(shown, call.row.squash)
 
 
-@triton.jit(do_not_specialize=["t"])
-def advance(t, call, before, after, raw):
-    """Take step t from the state `before` to the state `after`; with a projection, write o h(c) to `raw` instead of h.
-
-    Grid: tiles of cells, tiles of sequences.
-    """
+@triton.jit
+def step(t, call, before, after, raw):
+    """Take step t; with a projection, write o h(c) to `raw` instead of h."""
     at = cells_at(t, call)
     given = given_to_all(at, call)
     old = before_step(before.cell, call.given.fresh.cell, call.size.hidden, at, call)
@@ -196,8 +194,20 @@ def advance(t, call, before, after, raw):
         settle(h, HIDDEN, before, after, at, call)
 
 
-@triton.jit(do_not_specialize=["t"])
-def project(t, call, before, after, raw):
-    """h = P o h(c), for a tile of the features that leave. Grid: tiles of features, tiles of sequences."""
+@triton.jit(do_not_specialize=["t", "time", "batch"])
+def advance(t, time, batch, known, before, after, raw):
+    """Step t from the state `before` to the state `after`. Grid: tiles of cells, tiles of sequences."""
+    step(t, sized(time, batch, known), before, after, raw)
+
+
+@triton.jit
+def step_of_projection(t, call, before, after, raw):
+    """h = P o h(c), for a tile of the features that leave."""
     at = features_at(t, call.size.output, call)
     settle(projected(raw, at, call), HIDDEN, before, after, at, call)
+
+
+@triton.jit(do_not_specialize=["t", "time", "batch"])
+def project(t, time, batch, known, before, after, raw):
+    """What a projection adds to step t. Grid: tiles of features, tiles of sequences."""
+    step_of_projection(t, sized(time, batch, known), before, after, raw)

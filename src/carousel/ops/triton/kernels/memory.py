@@ -101,7 +101,7 @@ class Plan(NamedTuple):
 
 
 class Call(NamedTuple):
-    """All that every kernel is given."""
+    """All that every kernel is given; numbers of steps and sequences are 0, and given beside it."""
 
     size: Size
     row: Row
@@ -118,6 +118,14 @@ class At(NamedTuple):
     k: Any
     here: Any
     lives: Any
+
+
+@triton.jit
+def sized(time, batch, known):
+    """The call with its numbers of steps and sequences, for which nothing is compiled anew."""
+    size = known.size
+    size = Size(time, batch, size.hidden, size.output, size.shared, size.rows, size.recurrent, size.sent)
+    return Call(size, known.row, known.given, known.saved, known.plan)
 
 
 @triton.jit

@@ -10,7 +10,7 @@ import triton.language as tl
 from carousel.ops.triton.kernels.backward import again, kept_of, undone
 from carousel.ops.triton.kernels.flow import of_outputs, of_read, owner, put_aside, sent_at, through_zoneout
 from carousel.ops.triton.kernels.forward import computed, given_to_all, settled
-from carousel.ops.triton.kernels.memory import Call, States, back_again, cells_at, forth, index, moved, put_back
+from carousel.ops.triton.kernels.memory import States, back_again, cells_at, forth, index, moved, put_back, sized
 from carousel.ops.triton.kernels.products import (
     deep,
     gates_of,
@@ -26,7 +26,7 @@ from carousel.ops.triton.kernels.products import (
     weights_out_of,
 )
 from carousel.ops.triton.kernels.row import CELL, GATES, HIDDEN, LEARNED
-from carousel.ops.triton.kernels.whole import sent_of, sent_put_back, sized, write_sent
+from carousel.ops.triton.kernels.whole import sent_of, sent_put_back, write_sent
 
 POLLS = tl.constexpr(hasattr(tl, "atomic_poll"))
 """Whether Triton can wait for a number by itself."""
@@ -230,17 +230,15 @@ def backwards_through(call, flow, flags):
 
 
 @triton.jit(do_not_specialize=["time", "batch"])
-def forwards(time, batch, call, both, after, flags):
+def forwards(time, batch, known, both, after, flags):
     """All steps from the initial state to the state `after`, said by way of `both` (2, batch, …).
 
     `flags` (steps, tiles of sequences) are zero. Grid: tiles of cells, tiles of sequences; all programs run at once.
     """
-    size = sized(time, batch, call.size)
-    forwards_through(Call(size, call.row, call.given, call.saved, call.plan), both, after, flags)
+    forwards_through(sized(time, batch, known), both, after, flags)
 
 
 @triton.jit(do_not_specialize=["time", "batch"])
-def backwards(time, batch, call, flow, flags):
+def backwards(time, batch, known, flow, flags):
     """All steps back, with flags and a grid like those of the way there."""
-    size = sized(time, batch, call.size)
-    backwards_through(Call(size, call.row, call.given, call.saved, call.plan), flow, flags)
+    backwards_through(sized(time, batch, known), flow, flags)

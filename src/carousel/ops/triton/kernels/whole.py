@@ -19,8 +19,6 @@ from carousel.ops.triton.kernels.held import (
     sent_out_of_all,
 )
 from carousel.ops.triton.kernels.memory import (
-    Call,
-    Size,
     back_again,
     cells_at,
     features_at,
@@ -32,6 +30,7 @@ from carousel.ops.triton.kernels.memory import (
     moved,
     nothing,
     put_back,
+    sized,
 )
 from carousel.ops.triton.kernels.norm import keep_product, normalized_gates
 from carousel.ops.triton.kernels.products import multiply
@@ -205,21 +204,13 @@ def backwards_through(call, flow, raw):
     write_sent(call.row.output, d_o, flow.carried, at, call)
 
 
-@triton.jit
-def sized(time, batch, size):
-    """The sizes with the number of steps and sequences, for which nothing is compiled anew."""
-    return Size(time, batch, size.hidden, size.output, size.shared, size.rows, size.recurrent, size.sent)
-
-
 @triton.jit(do_not_specialize=["time", "batch"])
-def forwards(time, batch, call, after):
+def forwards(time, batch, known, after):
     """All steps from the initial state to the state `after`. Grid: 1, tiles of sequences."""
-    size = sized(time, batch, call.size)
-    forwards_through(Call(size, call.row, call.given, call.saved, call.plan), after)
+    forwards_through(sized(time, batch, known), after)
 
 
 @triton.jit(do_not_specialize=["time", "batch"])
-def backwards(time, batch, call, flow, raw):
+def backwards(time, batch, known, flow, raw):
     """All steps back; a projection writes o h(c) to `raw` (time, batch, hidden). Grid: 1, tiles of sequences."""
-    size = sized(time, batch, call.size)
-    backwards_through(Call(size, call.row, call.given, call.saved, call.plan), flow, raw)
+    backwards_through(sized(time, batch, known), flow, raw)

@@ -1,0 +1,93 @@
+"""Kernels as a launch finds them: everything but the processor itself, for which something stands that never runs."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.gpu_compiler import HOPPER
+from carousel.ops.triton import tiers
+from carousel.testing import CELLS, Problem
+from tests.ops.triton.interpreter import needs_compiler
+
+pytestmark = [needs_compiler, pytest.mark.slow]
+
+PLAIN = Problem("plain", 3, 5, 3, 48)
+Launches = list[tuple[str, str]]
+
+
+class Nowhere:
+    """A driver without a processor: kernels are compiled for an H100."""
+
+    def get_current_target(self) -> Any:
+        from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports]
+
+        return GPUTarget(*HOPPER)
+
+    def get_current_device(self) -> int:
+        return 99
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Launches]:
+    """The names and hashes of the kernels that were launched."""
+    import triton  # pyright: ignore[reportMissingImports]
+
+    from carousel.ops.triton import loop
+
+    found: Launches = []
+
+    def launch(kernel: Any, grid: Any, *arguments: Any, warps: int, stages: int, at_once: bool = False) -> None:
+        options = {"num_warps": warps, "num_stages": stages, "launch_cooperative_grid": at_once}
+        made = kernel.warmup(*arguments, grid=grid, **options)
+        found.append((kernel.fn.__name__, made.hash))
+
+    monkeypatch.setattr(loop, "launch", launch)
+    monkeypatch.setattr(triton.runtime.driver, "_active", Nowhere())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="TRITON_DEFAULT_FP_FUSION")
+        yield found
+
+
+def there_and_back(name: str, problem: Problem, tier: int, dtype: torch.dtype = torch.float32) -> None:
+    from carousel.ops.triton.gradients import gradients
+    from carousel.ops.triton.loop import Loop, run
+
+    cell = problem.cell(CELLS[name])
+    operands = problem.operands(cell, dtype=dtype)
+    saved, state = run(Loop(cell, operands, tier), training=True)
+    gradients(Loop(cell, operands, tier), saved, [saved.outputs, *state])
+
+
+@pytest.mark.parametrize(
+    ("tier", "names"),
+    [
+        (tiers.STEPS, ["advance"] * 3 + ["retreat"] * 3 + ["finish"]),
+        (tiers.WHOLE, ["forwards", "backwards"]),
+        (tiers.TOGETHER, ["forwards", "backwards"]),
+    ],
+)
+def test_a_tier_launches_few_kernels(tier: int, names: list[str], launched: Launches) -> None:
+    """The step at which the way back begins has a kernel of its own."""
+    there_and_back("peephole_matrix", PLAIN, tier, torch.bfloat16)
+    assert [name for name, _ in launched] == names
+    assert len(set(launched)) == len(set(names)) + (tier == tiers.STEPS)
+
+
+@pytest.mark.parametrize("name", ["lstm", "full_gate_recurrence"])
+def test_a_step_with_a_projection_is_two_launches(name: str, launched: Launches) -> None:
+    there_and_back(name, replace(PLAIN, projection=20, time=1), tiers.STEPS)
+    assert [each for each, _ in launched] == ["advance", "project", "collect", "retreat", "finish"]
+
+
+@pytest.mark.parametrize("tier", [tiers.STEPS, tiers.WHOLE, tiers.TOGETHER])
+def test_other_numbers_of_steps_and_sequences_compile_nothing(tier: int, launched: Launches) -> None:
+    for time, batch in ((3, 5), (16, 16), (2, 1), (32, 7)):
+        there_and_back("lstm", replace(PLAIN, time=time, batch=batch), tier)
+    assert len(set(launched)) == (4 if tier == tiers.STEPS else 2)
