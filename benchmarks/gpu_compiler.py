@@ -103,13 +103,13 @@ def kernels(name: str, problem: Problem, dtype: torch.dtype, tier: int) -> dict[
         }
     found = {
         "there": compiled(forward.advance, 3, *loop.counts, call, loop.initial, after, raw, **there),
-        "back": compiled(backward.retreat, 2, 3, *loop.counts, call_back, flow, raw, False, **back),
-        "last": compiled(backward.retreat, 2, 3, *loop.counts, call_back, flow, raw, True, **back),
+        "back": compiled(backward.retreat, 2, *loop.counts, call_back, flow, raw, False, **back),
+        "last": compiled(backward.retreat, 2, *loop.counts, call_back, flow, raw, True, **back),
         "finish": compiled(backward.finish, 3, *loop.counts, call_back, flow, **back),
     }
     if cell.projection:
         found["project"] = compiled(forward.project, 3, *loop.counts, call, loop.initial, after, raw, **there)
-        found["collect"] = compiled(backward.collect, 2, 3, *loop.counts, call_back, flow, False, **back)
+        found["collect"] = compiled(backward.collect, 2, *loop.counts, call_back, flow, False, **back)
     return found
 
 

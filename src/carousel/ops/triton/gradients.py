@@ -68,10 +68,10 @@ def _walk(loop: Loop, saved: Saved, flow: Flow) -> Tensor | None:
         last = t == loop.order[-1]
         _between(loop, flow, None if last else later)
         if loop.cell.projection:
-            loop.launch_wide(backward.collect, loop.back, t, later, *loop.counts, call, flow, last)
+            loop.launch_wide(backward.collect, loop.back, t, *loop.counts, call, flow, last)
             if flow.raw is not None and P is not None:
                 torch.mm(flow.projected[t], P.to(loop.dtype), out=flow.raw)
-        loop.launch(backward.retreat, loop.back, t, later, *loop.counts, call, flow, raw, last)
+        loop.launch(backward.retreat, loop.back, t, *loop.counts, call, flow, raw, last)
     _between(loop, flow, loop.order[0])
     loop.launch_wide(backward.finish, loop.back, loop.order[0], *loop.counts, call, flow)
     return raw

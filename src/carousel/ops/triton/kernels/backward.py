@@ -30,6 +30,7 @@ from carousel.ops.triton.kernels.memory import (
     nothing,
     over_block,
     sized,
+    step_after,
 )
 from carousel.ops.triton.kernels.norm import (
     gain_of,
@@ -270,17 +271,17 @@ def undone(made, d_h, d_state, sent, flow, at, call):
 
 
 @triton.jit
-def step_of_projection_back(t, later, call, flow, LAST: tl.constexpr):
+def step_of_projection_back(t, call, flow, LAST: tl.constexpr):
     """The gradient of P's product, for a tile of the features that left."""
     at = features_at(t, call.size.output, call)
-    value = arriving(later, flow, LAST, at, call)
+    value = arriving(step_after(t, call), flow, LAST, at, call)
     tl.store(flow.projected + in_time(at, call.size.output, call), value, at.here)
 
 
-@triton.jit(do_not_specialize=["t", "later", "time", "batch"])
-def collect(t, later, time, batch, known, flow, LAST: tl.constexpr):
+@triton.jit(do_not_specialize=["t", "time", "batch"])
+def collect(t, time, batch, known, flow, LAST: tl.constexpr):
     """The gradient of P's product at step t. Grid: tiles of features, tiles of sequences."""
-    step_of_projection_back(t, later, sized(time, batch, known), flow, LAST)
+    step_of_projection_back(t, sized(time, batch, known), flow, LAST)
 
 
 @triton.jit
@@ -290,9 +291,9 @@ def show(made, raw, at, call):
 
 
 @triton.jit
-def step_back(t, later, call, flow, raw, LAST: tl.constexpr):
+def step_back(t, call, flow, raw, LAST: tl.constexpr):
     """Undo step t; with a projection, o h(c) is written to `raw` (time, batch, hidden)."""
-    at = cells_at(t, call)
+    at, later = cells_at(t, call), step_after(t, call)
     kept = kept_of(at, call)
     d_h = unprojected(flow, at, call) if call.row.projection else arriving(later, flow, LAST, at, call)
     made = again(kept, at, call)
@@ -311,14 +312,13 @@ def step_back(t, later, call, flow, raw, LAST: tl.constexpr):
     tl.store(flow.carried.cell + index(at, call.size.hidden), d_old, at.here)
 
 
-@triton.jit(do_not_specialize=["t", "later", "time", "batch"])
-def retreat(t, later, time, batch, known, flow, raw, LAST: tl.constexpr):
+@triton.jit(do_not_specialize=["t", "time", "batch"])
+def retreat(t, time, batch, known, flow, raw, LAST: tl.constexpr):
     """From the gradients behind step t to those of its pre-activations, and to what is carried to the step before.
 
-    `later` is the step after t in the order of the loop; LAST says that there is none. Grid: tiles of cells, tiles of
-    sequences.
+    LAST says that no step comes after t in the order of the loop. Grid: tiles of cells, tiles of sequences.
     """
-    step_back(t, later, sized(time, batch, known), flow, raw, LAST)
+    step_back(t, sized(time, batch, known), flow, raw, LAST)
 
 
 @triton.jit

@@ -248,6 +248,12 @@ def before_step(state, fresh, width, at, call):
 
 
 @triton.jit
+def step_after(t, call):
+    """The step after t in the order of the loop."""
+    return t - 1 if call.plan.reverse else t + 1
+
+
+@triton.jit
 def step_before(at, call):
     """The step before, and which sequences it belongs to (batch, 1)."""
     earlier = tl.zeros_like(at.b) + (at.t + 1 if call.plan.reverse else at.t - 1)

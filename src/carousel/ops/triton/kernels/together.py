@@ -26,7 +26,7 @@ from carousel.ops.triton.kernels.products import (
     weights_out_of,
 )
 from carousel.ops.triton.kernels.row import CELL, GATES, HIDDEN, LEARNED
-from carousel.ops.triton.kernels.whole import sent_of, sent_put_back, write_sent
+from carousel.ops.triton.kernels.whole import loaded, sent_put_back, store, write_all_sent
 
 POLLS = tl.constexpr(hasattr(tl, "atomic_poll"))
 """Whether Triton can wait for a number by itself."""
@@ -129,20 +129,14 @@ def say(h, c, gates, states, at, call):
         tl.store(states.hidden + index(at, call.size.output), h, at.here)
     if call.row.reads_cell:
         tl.store(states.cell + index(at, call.size.hidden), c, at.here)
-    write_sent(call.row.input, gates[0], states, at, call)
-    write_sent(call.row.forget, gates[1], states, at, call)
-    write_sent(call.row.output, gates[2], states, at, call)
+    write_all_sent(gates, states, at, call)
 
 
 @triton.jit
 def forwards_through(call, both, after, flags):
     """From the initial state, which is what was said first, to the state `after`."""
     at = cells_at(forth(0, call), call)
-    h = tl.load(call.given.initial.hidden + index(at, call.size.hidden), at.here, 0.0)
-    c = tl.load(call.given.initial.cell + index(at, call.size.hidden), at.here, 0.0)
-    h = h.to(c.dtype)
-    i, f = sent_of(call.row.input, call.given.initial, at, call), sent_of(call.row.forget, call.given.initial, at, call)
-    o = sent_of(call.row.output, call.given.initial, at, call)
+    h, c, i, f, o = loaded(call.given.initial, at, at, call)
     hidden, cell, gates = held_there(HIDDEN, call), held_there(CELL, call), held_there(GATES, call)
     given = given_to_all(at, call)
     for n in range(call.size.time):
@@ -164,11 +158,7 @@ def forwards_through(call, both, after, flags):
         said(flags, n)
         given = given_to_all(cells_at(forth(n + 1, call), call), call)
         wait(flags, n)
-    tl.store(after.hidden + index(at, call.size.hidden), h, at.here)
-    tl.store(after.cell + index(at, call.size.hidden), c, at.here)
-    write_sent(call.row.input, i, after, at, call)
-    write_sent(call.row.forget, f, after, at, call)
-    write_sent(call.row.output, o, after, at, call)
+    store(h, c, (i, f, o), after, at, at, call)
 
 
 @triton.jit
@@ -198,10 +188,7 @@ def left(gate, value, held, flow, at, call):
 def backwards_through(call, flow, flags):
     """From the gradients of the last state to those of the initial one, in place of what is carried."""
     at = cells_at(back_again(0, call), call)
-    d_h = tl.load(flow.carried.hidden + index(at, call.size.hidden), at.here, 0.0)
-    d_c = tl.load(flow.carried.cell + index(at, call.size.hidden), at.here, 0.0)
-    d_i, d_f = sent_of(call.row.input, flow.carried, at, call), sent_of(call.row.forget, flow.carried, at, call)
-    d_o = sent_of(call.row.output, flow.carried, at, call)
+    d_h, d_c, d_i, d_f, d_o = loaded(flow.carried, at, at, call)
     hidden, cell = held_back(HIDDEN, at.k, call), held_back(CELL, at.k, call)
     held_i, held_f = sent_held(call.row.input, at, call), sent_held(call.row.forget, at, call)
     held_o = sent_held(call.row.output, at, call)
@@ -222,11 +209,7 @@ def backwards_through(call, flow, flags):
         d_i = left(call.row.input, d_i, held_i, flow, at, call)
         d_f = left(call.row.forget, d_f, held_f, flow, at, call)
         d_o = left(call.row.output, d_o, held_o, flow, at, call)
-    tl.store(flow.carried.hidden + index(at, call.size.hidden), d_h, at.here)
-    tl.store(flow.carried.cell + index(at, call.size.hidden), d_c, at.here)
-    write_sent(call.row.input, d_i, flow.carried, at, call)
-    write_sent(call.row.forget, d_f, flow.carried, at, call)
-    write_sent(call.row.output, d_o, flow.carried, at, call)
+    store(d_h, d_c, (d_i, d_f, d_o), flow.carried, at, at, call)
 
 
 @triton.jit(do_not_specialize=["time", "batch"])

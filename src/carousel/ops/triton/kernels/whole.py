@@ -56,6 +56,31 @@ def write_sent(gate, value, states, at, call):
 
 
 @triton.jit
+def loaded(states, at, out, call):
+    """The program's part of a state, or of its gradient: h, c and the gates i f o."""
+    h = tl.load(states.hidden + index(out, call.size.output), out.here, 0.0).to(nothing(call).dtype)
+    c = tl.load(states.cell + index(at, call.size.hidden), at.here, 0.0)
+    i, f = sent_of(call.row.input, states, at, call), sent_of(call.row.forget, states, at, call)
+    return h, c, i, f, sent_of(call.row.output, states, at, call)
+
+
+@triton.jit
+def write_all_sent(gates, states, at, call):
+    """Write the gates i f o."""
+    write_sent(call.row.input, gates[0], states, at, call)
+    write_sent(call.row.forget, gates[1], states, at, call)
+    write_sent(call.row.output, gates[2], states, at, call)
+
+
+@triton.jit
+def store(h, c, gates, states, at, out, call):
+    """Write the program's part of a state, or of its gradient."""
+    tl.store(states.hidden + index(out, call.size.output), h, out.here)
+    tl.store(states.cell + index(at, call.size.hidden), c, at.here)
+    write_all_sent(gates, states, at, call)
+
+
+@triton.jit
 def sent_put_back(gate, value, at, call):
     """A gate's activation before a step."""
     if call.row.full and gate.kind == LEARNED:
@@ -118,10 +143,7 @@ def left(sender, value, given, held, flow, at, call):
 def forwards_through(call, after):
     """From the initial state to the state `after`."""
     at, out = cells_at(forth(0, call), call), features_at(0, call.size.output, call)
-    h = tl.load(call.given.initial.hidden + index(out, call.size.output), out.here, 0.0).to(nothing(call).dtype)
-    c = tl.load(call.given.initial.cell + index(at, call.size.hidden), at.here, 0.0)
-    i, f = sent_of(call.row.input, call.given.initial, at, call), sent_of(call.row.forget, call.given.initial, at, call)
-    o = sent_of(call.row.output, call.given.initial, at, call)
+    h, c, i, f, o = loaded(call.given.initial, at, out, call)
     held = (
         into(call.row.input, at, call), into(call.row.forget, at, call),
         into(call.row.candidate, at, call), into(call.row.output, at, call),
@@ -152,21 +174,14 @@ def forwards_through(call, after):
             m = multiply(nothing(call), tl.where(inside(at), m, 0.0), P, call)
         h = settled(m, HIDDEN, h, out, call)
         given = later
-    tl.store(after.hidden + index(out, call.size.output), h, out.here)
-    tl.store(after.cell + index(at, call.size.hidden), c, at.here)
-    write_sent(call.row.input, i, after, at, call)
-    write_sent(call.row.forget, f, after, at, call)
-    write_sent(call.row.output, o, after, at, call)
+    store(h, c, (i, f, o), after, at, out, call)
 
 
 @triton.jit
 def backwards_through(call, flow, raw):
     """From the gradients of the last state to those of the initial one, in place of what is carried."""
     at, out = cells_at(back_again(0, call), call), features_at(back_again(0, call), call.size.output, call)
-    d_h = tl.load(flow.carried.hidden + index(out, call.size.output), out.here, 0.0)
-    d_c = tl.load(flow.carried.cell + index(at, call.size.hidden), at.here, 0.0)
-    d_i, d_f = sent_of(call.row.input, flow.carried, at, call), sent_of(call.row.forget, flow.carried, at, call)
-    d_o = sent_of(call.row.output, flow.carried, at, call)
+    d_h, d_c, d_i, d_f, d_o = loaded(flow.carried, at, out, call)
     held = (
         out_of(call.row.input, at, call), out_of(call.row.forget, at, call),
         out_of(call.row.candidate, at, call), out_of(call.row.output, at, call),
@@ -197,11 +212,7 @@ def backwards_through(call, flow, raw):
             d_f = left(call.row.forget, d_f, (i, f, o), held_f, flow, at, call)
             d_o = left(call.row.output, d_o, (i, f, o), held_o, flow, at, call)
         kept, outside = earlier, earlier_outside
-    tl.store(flow.carried.hidden + index(out, call.size.output), d_h, out.here)
-    tl.store(flow.carried.cell + index(at, call.size.hidden), d_c, at.here)
-    write_sent(call.row.input, d_i, flow.carried, at, call)
-    write_sent(call.row.forget, d_f, flow.carried, at, call)
-    write_sent(call.row.output, d_o, flow.carried, at, call)
+    store(d_h, d_c, (d_i, d_f, d_o), flow.carried, at, out, call)
 
 
 @triton.jit(do_not_specialize=["time", "batch"])
