@@ -21,6 +21,7 @@ from benchmarks import machine
 from benchmarks.cells import page, records
 from benchmarks.cells.records import Answer, Figure, Row
 from carousel.ops.triton import Triton, tiers
+from carousel.ops.triton.tiles import Tile
 from carousel.testing import CELLS, Problem
 
 HOPPER = ("cuda", 90, 32)
@@ -87,30 +88,40 @@ def kernels(name: str, problem: Problem, dtype: torch.dtype, tier: int) -> dict[
     saved, after = kept(loop, training=True), loop.empty_states()
     flow, raw = flow_of(loop, [saved.outputs, *loop.initial]), torch.empty_like(loop.initial.cell)
     raw = raw if cell.projection else None
-    call, call_back = loop.call(saved), loop.call_back(saved)
-    there = {"warps": loop.there.warps, "stages": loop.there.stages}
-    back = {"warps": loop.back.warps, "stages": loop.back.stages}
+    tile, tile_back = loop.there, loop.back
+    call, call_back = loop.call(saved, tile), loop.call_back(saved, tile_back)
     if tier == tiers.WHOLE:
         return {
-            "there": compiled(whole.forwards, *loop.counts, call, after, **there),
-            "back": compiled(whole.backwards, *loop.counts, call_back, flow, raw, **back),
+            "there": _made(tile, whole.forwards, *loop.counts, call, after),
+            "back": _made(tile_back, whole.backwards, *loop.counts, call_back, flow, raw),
         }
     if tier == tiers.TOGETHER:
-        both, flags = both_sides(loop), loop.flags(loop.there)
+        both, flags = both_sides(loop), loop.flags(tile)
         return {
-            "there": compiled(together.forwards, *loop.counts, call, both, after, flags, **there),
-            "back": compiled(together.backwards, *loop.counts, call_back, flow, flags, **back),
+            "there": _made(tile, together.forwards, *loop.counts, call, both, after, flags),
+            "back": _made(tile_back, together.backwards, *loop.counts, call_back, flow, flags),
         }
+    rows, rows_back = loop.rows(tile), loop.rows(tile_back)
+    row_call, row_call_back = loop.call(saved, rows), loop.call_back(saved, rows_back)
     found = {
-        "there": compiled(forward.advance, 3, *loop.counts, call, loop.initial, after, raw, **there),
-        "back": compiled(backward.retreat, 2, *loop.counts, call_back, flow, raw, False, **back),
-        "last": compiled(backward.retreat, 2, *loop.counts, call_back, flow, raw, True, **back),
-        "finish": compiled(backward.finish, 3, *loop.counts, call_back, flow, **back),
+        "there": _made(rows, forward.advance, 3, *loop.counts, row_call, loop.initial, after, raw),
+        "back": _made(rows_back, backward.retreat, 2, *loop.counts, row_call_back, flow, raw, False),
+        "last": _made(rows_back, backward.retreat, 2, *loop.counts, row_call_back, flow, raw, True),
+        "finish": _made(tile_back, backward.finish, 3, *loop.counts, call_back, flow),
     }
+    if loop.multiplies:
+        found["recur"] = _made(tile, forward.recur, 3, *loop.counts, call, loop.initial)
+        found["recur back"] = _made(tile_back, backward.recur_back, 3, *loop.counts, call_back, flow)
     if cell.projection:
-        found["project"] = compiled(forward.project, 3, *loop.counts, call, loop.initial, after, raw, **there)
-        found["collect"] = compiled(backward.collect, 2, *loop.counts, call_back, flow, False, **back)
+        found["project"] = _made(tile, forward.project, 3, *loop.counts, call, loop.initial, after, raw)
+        found["collect"] = _made(tile_back, backward.collect, 2, *loop.counts, call_back, flow, False)
+    if flow.raw is not None:
+        found["unproject"] = _made(tile_back, backward.unproject, 2, *loop.counts, call_back, flow)
     return found
+
+
+def _made(tile: Tile, kernel: Any, *arguments: Any) -> Any:
+    return compiled(kernel, *arguments, warps=tile.warps, stages=tile.stages)
 
 
 class Facts(NamedTuple):

@@ -30,7 +30,9 @@ SHARED = 227 * 1024
 )
 def test_the_loop_compiles(name: str, dtype: torch.dtype, problem: Problem) -> None:
     made = kernels(name, problem, dtype, tiers.STEPS)
-    assert set(made) == {"there", "back", "last", "finish"} | ({"project", "collect"} if problem.projection else set())
+    beside = {"project", "collect"} if problem.projection else set()
+    beside |= {"recur", "recur back", "unproject"} if CELLS[name].norm else set()
+    assert set(made) == {"there", "back", "last", "finish"} | beside
     assert all(each.asm["cubin"] for each in made.values())
 
 

@@ -86,6 +86,12 @@ def test_a_step_with_a_projection_is_two_launches(name: str, launched: Launches)
     assert [each for each, _ in launched] == ["advance", "project", "collect", "retreat", "finish"]
 
 
+def test_products_under_layer_norm_are_launches_of_their_own(launched: Launches) -> None:
+    there_and_back("lstm with ba2016", replace(PLAIN, time=2), tiers.STEPS)
+    names = [each for each, _ in launched]
+    assert names == ["recur", "advance"] * 2 + ["retreat", "recur_back", "retreat", "recur_back", "finish"]
+
+
 @pytest.mark.parametrize("tier", [tiers.STEPS, tiers.WHOLE, tiers.TOGETHER])
 def test_other_numbers_of_steps_and_sequences_compile_nothing(tier: int, launched: Launches) -> None:
     for time, batch in ((3, 5), (16, 16), (2, 1), (32, 7)):

@@ -56,37 +56,28 @@ def _start(gradient: Tensor | None, like: Tensor | None, loop: Loop) -> Tensor |
 
 def _walk(loop: Loop, saved: Saved, flow: Flow) -> Tensor | None:
     """From the last step to the first, and what P multiplied at each of them."""
-    call, size, P = loop.call_back(saved), loop.size, loop.operands.weights.P
+    tile, rows, size = loop.back, loop.rows(loop.back), loop.size
+    call, row_call = loop.call_back(saved, tile), loop.call_back(saved, rows)
     raw = loop.initial.cell.new_empty(size.time, size.batch, size.hidden) if loop.cell.projection else None
     if loop.tier == WHOLE:
-        loop.launch(whole.backwards, loop.back, *loop.counts, call, flow, raw)
+        loop.launch(whole.backwards, tile, *loop.counts, call, flow, raw)
         return raw
     if loop.tier == TOGETHER:
-        loop.launch(together.backwards, loop.back, *loop.counts, call, flow, loop.flags(loop.back))
+        loop.launch(together.backwards, tile, *loop.counts, call, flow, loop.flags(tile))
         return raw
     for t, later in loop.later():
         last = t == loop.order[-1]
-        _between(loop, flow, None if last else later)
+        if loop.multiplies and not last:
+            loop.launch_wide(backward.recur_back, tile, later, *loop.counts, call, flow)
         if loop.cell.projection:
-            loop.launch_wide(backward.collect, loop.back, t, *loop.counts, call, flow, last)
-            if flow.raw is not None and P is not None:
-                torch.mm(flow.projected[t], P.to(loop.dtype), out=flow.raw)
-        loop.launch(backward.retreat, loop.back, t, *loop.counts, call, flow, raw, last)
-    _between(loop, flow, loop.order[0])
-    loop.launch_wide(backward.finish, loop.back, loop.order[0], *loop.counts, call, flow)
+            loop.launch_wide(backward.collect, tile, t, *loop.counts, call, flow, last)
+        if flow.raw is not None:
+            loop.launch(backward.unproject, tile, t, *loop.counts, call, flow)
+        loop.launch(backward.retreat, rows, t, *loop.counts, row_call, flow, raw, last)
+    if loop.multiplies:
+        loop.launch_wide(backward.recur_back, tile, loop.order[0], *loop.counts, call, flow)
+    loop.launch_wide(backward.finish, tile, loop.order[0], *loop.counts, call, flow)
     return raw
-
-
-def _between(loop: Loop, flow: Flow, later: int | None) -> None:
-    """Under layer norm: what R gives back of the gradients of its products at the later step."""
-    R = loop.operands.weights.R
-    if flow.products is None or later is None or R is None:
-        return
-    for name, into in (("hidden", flow.read.hidden), ("cell", flow.read.cell)):
-        rows = [at for gate, at in _recurrent(loop).items() if loop.cell.gate(gate).recurrent == name]
-        if rows:
-            given = torch.cat([flow.products[later][:, at] for at in rows], 1)
-            torch.mm(given, torch.cat([R[at] for at in rows]).to(loop.dtype), out=into)
 
 
 def _recurrent(loop: Loop) -> dict[str, slice]:

@@ -11,7 +11,6 @@ import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
 
 from carousel.cells import Cell, layout
-from carousel.ops import reference
 from carousel.ops.operands import Operands, State
 from carousel.ops.triton import tiles
 from carousel.ops.triton.extension import interprets, launch
@@ -67,15 +66,24 @@ class Loop:
         return self._tile(tiles.back(self.size.batch, self.size.hidden, self.size.recurrent, self._bytes))
 
     def _tile(self, work: tiles.Work) -> Tile:
-        """All cells where all steps are in one program, and under layer norm, of one sequence there."""
+        """All cells where all steps are in one program."""
         if self.tier == TOGETHER:
             return self._together
         if self.tier == WHOLE:
             cells = tile(self.cell, self.operands)
             return Tile(BATCH, cells, 1, DEPTH, 8 if cells >= MANY else 4, 1)
-        if self.cell.norm:
-            return Tile(1, triton.next_power_of_2(self.size.hidden), 1, DEPTH, 4, 1)
         return tiles.best(work, triton.next_power_of_2(self.cell.block))
+
+    def rows(self, tile: Tile) -> Tile:
+        """The tile of a step, given that of its products: under layer norm all cells of one sequence."""
+        if self.tier != STEPS or not self.cell.norm:
+            return tile
+        return Tile(1, triton.next_power_of_2(self.size.hidden), 1, DEPTH, 4, 1)
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether its products are launches of their own: layer norm is to meet them whole."""
+        return self.tier == STEPS and bool(self.cell.norm and self.size.recurrent)
 
     @cached_property
     def _together(self) -> Tile:
@@ -146,17 +154,22 @@ class Loop:
         """Memory for a state."""
         return States(*(None if part is None else torch.empty_like(part) for part in self.initial))
 
-    def call(self, saved: Saved) -> Call:
-        """What kernels are given on the way there."""
-        return self._call(self.given, saved, self.there, tiles.works(self.cell, self.operands)[0])
-
-    def call_back(self, saved: Saved) -> Call:
-        """And on the way back: for single steps the matrices turned, so that what is read together lies together."""
+    @cached_property
+    def turned(self) -> Given:
+        """The operands on the way back: in several programs the matrices turned, so that they are read along rows."""
         given = self.given
-        if self.tier != WHOLE:
-            turned = (None if each is None else each.T.contiguous() for each in (given.R, given.G, given.P))
-            given = given._replace(**dict(zip("RGP", turned, strict=True)))
-        return self._call(given, saved, self.back, tiles.works(self.cell, self.operands)[1])
+        if self.tier == WHOLE:
+            return given
+        turned = (None if each is None else each.T.contiguous() for each in (given.R, given.G, given.P))
+        return given._replace(**dict(zip("RGP", turned, strict=True)))
+
+    def call(self, saved: Saved, tile: Tile) -> Call:
+        """What kernels with such a tile are given on the way there."""
+        return self._call(self.given, saved, tile, tiles.works(self.cell, self.operands)[0])
+
+    def call_back(self, saved: Saved, tile: Tile) -> Call:
+        """And on the way back."""
+        return self._call(self.turned, saved, tile, tiles.works(self.cell, self.operands)[1])
 
     def _call(self, given: Given, saved: Saved, tile: Tile, works: Sequence[Work]) -> Call:
         """Numbers of steps and sequences are given beside it: nothing is compiled anew for them."""
@@ -182,20 +195,22 @@ def run(loop: Loop, *, training: bool) -> tuple[Saved, State]:
     saved = kept(loop, training=training)
     if not (loop.size.time and loop.size.batch):
         return saved, State(*loop.initial)
-    call, before, after, spare = loop.call(saved), loop.initial, loop.empty_states(), loop.empty_states()
+    before, after, spare = loop.initial, loop.empty_states(), loop.empty_states()
+    tile, rows = loop.there, loop.rows(loop.there)
+    call, row_call = loop.call(saved, tile), loop.call(saved, rows)
     if loop.tier == WHOLE:
-        loop.launch(whole.forwards, loop.there, *loop.counts, call, after)
+        loop.launch(whole.forwards, tile, *loop.counts, call, after)
         return saved, State(*after)
     if loop.tier == TOGETHER:
-        loop.launch(together.forwards, loop.there, *loop.counts, call, both_sides(loop), after, loop.flags(loop.there))
+        loop.launch(together.forwards, tile, *loop.counts, call, both_sides(loop), after, loop.flags(tile))
         return saved, State(*after)
     raw = torch.empty_like(loop.initial.cell) if loop.cell.projection else None
     for t in loop.order:
-        if loop.cell.norm:
-            _multiply(loop, saved, before, t)
-        loop.launch(forward.advance, loop.there, t, *loop.counts, call, before, after, raw)
+        if loop.multiplies:
+            loop.launch(forward.recur, tile, t, *loop.counts, call, before)
+        loop.launch(forward.advance, rows, t, *loop.counts, row_call, before, after, raw)
         if loop.cell.projection:
-            loop.launch_wide(forward.project, loop.there, t, *loop.counts, call, before, after, raw)
+            loop.launch_wide(forward.project, tile, t, *loop.counts, call, before, after, raw)
         before, after, spare = after, spare, after
     return saved, State(*before)
 
@@ -220,21 +235,6 @@ def kept(loop: Loop, *, training: bool) -> Saved:
         gates.new_empty(*steps, size.rows) if training else None,
         state.new_empty(products, size.batch, size.recurrent) if loop.cell.norm and size.recurrent else None,
     )
-
-
-def _multiply(loop: Loop, saved: Saved, before: States, t: int) -> None:
-    """R h for step t, of all rows that recur."""
-    R = loop.operands.weights.R
-    if R is not None and saved.products is not None:
-        kept = t if saved.activations is not None else 0
-        saved.products[kept] = reference.products(loop.cell, R.to(loop.dtype), _read(loop, before, t))
-
-
-def _read(loop: Loop, before: States, t: int) -> State:
-    """The state as R reads it at step t: put back where sequences begin, and some of it dropped."""
-    steps, noise = loop.operands.steps, loop.operands.noise
-    state = reference.put_back(State(*before), State(*loop.given.fresh) if steps.fresh else None, steps, t)
-    return reference.dropped(loop.cell, state._replace(hidden=state.hidden.to(loop.dtype)), noise, t)
 
 
 def _mask(values: Tensor | None) -> Mask:

@@ -44,7 +44,7 @@ from carousel.ops.triton.kernels.norm import (
     standardized_back,
     standardized_gates,
 )
-from carousel.ops.triton.kernels.products import part_of, width_of
+from carousel.ops.triton.kernels.products import back, part_of, projected_back, width_of
 from carousel.ops.triton.kernels.row import (
     BA2016,
     CELL,
@@ -268,6 +268,42 @@ def undone(made, d_h, d_state, sent, flow, at, call):
     where = index(at, call.size.hidden)
     d_old = put_aside(tl.where(inside(at), d_old, 0.0), flow.fresh.cell, where, at, call)
     return pre_i, pre_f, pre_z, pre_o, passed + d_old
+
+
+@triton.jit
+def read_back(source: tl.constexpr, t, flow, call):
+    """What R gives back of the gradients of its products at step t, to one source."""
+    width = width_of(source, call)
+    at = features_at(t, width, call)
+    tl.store(part_of(flow.read, source) + index(at, width), back(flow, source, at, call), at.here)
+
+
+@triton.jit
+def products_back(t, call, flow):
+    """What R gives back to h and c."""
+    if call.row.reads_hidden:
+        read_back(HIDDEN, t, flow, call)
+    if call.row.reads_cell:
+        read_back(CELL, t, flow, call)
+
+
+@triton.jit(do_not_specialize=["t", "time", "batch"])
+def recur_back(t, time, batch, known, flow):
+    """What R gives back under layer norm. Grid: the widest part's tiles, tiles of sequences."""
+    products_back(t, sized(time, batch, known), flow)
+
+
+@triton.jit
+def projection_back(t, call, flow):
+    """What P gives back to o h(c)."""
+    at = cells_at(t, call)
+    tl.store(flow.raw + index(at, call.size.hidden), projected_back(flow, at, call), at.here)
+
+
+@triton.jit(do_not_specialize=["t", "time", "batch"])
+def unproject(t, time, batch, known, flow):
+    """What P gives back under layer norm, given the gradient of its product. Grid: tiles of cells, of sequences."""
+    projection_back(t, sized(time, batch, known), flow)
 
 
 @triton.jit

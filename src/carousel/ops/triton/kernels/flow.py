@@ -68,7 +68,7 @@ def through_product(total, source: tl.constexpr, later, flow, call):
         where = index(later, width_of(source, call))
         given = tl.load(part_of(flow.read, source) + where, later.here, 0.0)
     else:
-        given = back(flow.gates, source, later, call)
+        given = back(flow, source, later, call)
     return total + of_read(given, source, flow, later, call)
 
 
@@ -113,7 +113,7 @@ def of_sent(gate, later, flow, LAST: tl.constexpr, at, call):
         where = index(there, call.size.sent)
         total = tl.load(flow.carried.gates + where, at.here, 0.0)
         if not LAST:
-            given = back(flow.gates, GATES, there, call)
+            given = back(flow, GATES, there, call)
             written = moved(there, later, there.k, owner(gate, at, call))
             total += put_aside(given, flow.fresh.gates, where, written, call)
         return total
@@ -166,5 +166,4 @@ def unprojected(flow, at, call):
     if flow.raw is not None:
         return tl.load(flow.raw + index(at, call.size.hidden), inside(at), 0.0)
     else:
-        start = at.t.to(tl.int64) * call.size.batch * call.size.output
-        return projected_back(flow.projected + start, at, call)
+        return projected_back(flow, at, call)

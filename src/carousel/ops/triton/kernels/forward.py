@@ -16,7 +16,7 @@ from carousel.ops.triton.kernels.memory import (
     over_block,
     sized,
 )
-from carousel.ops.triton.kernels.norm import normalized, normalized_gates, product_of
+from carousel.ops.triton.kernels.norm import normalized, normalized_gates, product_of, write_product
 from carousel.ops.triton.kernels.products import add_products, gates_of, no_parts, part_of, projected, width_of
 from carousel.ops.triton.kernels.row import (
     BA2016,
@@ -82,19 +82,25 @@ def activation(gate, given, recurs, state, at, call):
 
 
 @triton.jit
+def add_state(parts, before, at, call):
+    """The parts of the gates' product, and what h and c before the step add to them."""
+    if call.row.reads_hidden:
+        parts = add_products(parts, HIDDEN, before, at, call)
+    if call.row.reads_cell:
+        parts = add_products(parts, CELL, before, at, call)
+    return parts
+
+
+@triton.jit
 def recurring(before, at, call):
     """What recurs into the gates i f z o."""
     parts = no_parts(4 * call.plan.cells, call)
-    if call.row.reads_hidden and not call.row.norm:
-        parts = add_products(parts, HIDDEN, before, at, call)
-    if call.row.reads_cell and not call.row.norm:
-        parts = add_products(parts, CELL, before, at, call)
     if call.row.full:
         parts = add_products(parts, GATES, before, at, call)
     if call.row.norm:
         return with_norm(parts, at, call)
     else:
-        return gates_of(parts)
+        return gates_of(add_state(parts, before, at, call))
 
 
 @triton.jit
@@ -108,6 +114,23 @@ def with_norm(parts, at, call):
         return i + more_i, f + more_f, z + more_z, o + more_o
     else:
         return i, f, z, o
+
+
+@triton.jit
+def products_of_step(t, call, before):
+    """R h and R c for step t, which layer norm is to meet whole."""
+    at = cells_at(t, call)
+    i, f, z, o = gates_of(add_state(no_parts(4 * call.plan.cells, call), before, at, call))
+    write_product(call.row.input, i, at, call)
+    write_product(call.row.forget, f, at, call)
+    write_product(call.row.candidate, z, at, call)
+    write_product(call.row.output, o, at, call)
+
+
+@triton.jit(do_not_specialize=["t", "time", "batch"])
+def recur(t, time, batch, known, before):
+    """The products of step t under layer norm. Grid: tiles of cells, tiles of sequences."""
+    products_of_step(t, sized(time, batch, known), before)
 
 
 @triton.jit

@@ -77,10 +77,17 @@ def product_of(gate, at, call):
 
 
 @triton.jit
+def write_product(gate, value, at, call):
+    """Write R h of a gate."""
+    if recurs_into(gate, call.row):
+        tl.store(product_at(gate, at, call), value, at.here & leads(gate, at.k, call)[None, :])
+
+
+@triton.jit
 def keep_product(gate, value, at, call):
-    """Write R h of a gate for the way back."""
-    if recurs_into(gate, call.row) and call.saved.activations is not None:
-        tl.store(product_at(gate, at, call), value, at.here)
+    """Write it for the way back."""
+    if call.saved.activations is not None:
+        write_product(gate, value, at, call)
 
 
 @triton.jit

@@ -188,37 +188,47 @@ def add_products(parts, source: tl.constexpr, before, at, call):
 
 
 @triton.jit
+def place_of_gradients(gate, source: tl.constexpr, row):
+    """Where the gradients of the gate's product lie: under layer norm apart from those of its pre-activations."""
+    if row.norm and source != GATES:
+        return gate.recurrent
+    else:
+        return gate.place
+
+
+@triton.jit
 def straight(gate, source: tl.constexpr, row):
-    """Whether the gate's rows in the matrix of a source lie as they do among the pre-activations."""
+    """Whether the gate's rows in the matrix of a source lie as the gradients of its product do."""
     if receives(gate, source, row):
-        place = place_in(gate, source)
-        return place.shared == gate.place.shared and place.cells == gate.place.cells
+        place, of_gradients = place_in(gate, source), place_of_gradients(gate, source, row)
+        return place.shared == of_gradients.shared and place.cells == of_gradients.cells
     else:
         return source == GATES or gate.kind != LEARNED or gate.reads == 0
 
 
 @triton.jit
 def all_straight(source: tl.constexpr, row):
-    """Whether the rows of the matrix are the first pre-activations, in their order."""
+    """Whether the rows of the matrix are the first gradients, in their order."""
     first_two = straight(row.input, source, row) and straight(row.forget, source, row)
     return first_two and straight(row.candidate, source, row) and straight(row.output, source, row)
 
 
 @triton.jit
 def with_column(columns, there, gate, source: tl.constexpr, r, call):
-    """A gate's pre-activations put among those of all, and which of them are there."""
+    """A gate's gradients put among those of all, and which of them are there."""
     if receives(gate, source, call.row):
         units = call.size.shared if gate.shares else call.size.hidden
         within = r - first(place_in(gate, source), call.size)
         mine = (within >= 0) & (within < units)
-        return tl.where(mine, within + first(gate.place, call.size), columns), there | mine
+        place = first(place_of_gradients(gate, source, call.row), call.size)
+        return tl.where(mine, within + place, columns), there | mine
     else:
         return columns, there
 
 
 @triton.jit
 def columns_of(source: tl.constexpr, r, call):
-    """Which pre-activations the rows r of a source's matrix belong to, and which of them are there."""
+    """Which gradients the rows r of a source's matrix belong to, and which of them are there."""
     if source == PROJECTED:
         return r, r < call.size.output
     elif all_straight(source, call.row):
@@ -261,20 +271,31 @@ def units_of(source: tl.constexpr, call):
 
 
 @triton.jit
-def back(gradients, source: tl.constexpr, at, call):
-    """The gradient of what was read at step t, given those of all its pre-activations (time, batch, rows)."""
-    gradients += at.t.to(tl.int64) * call.size.batch * call.size.rows
+def gradients_of(source: tl.constexpr, flow, call):
+    """The gradients that belong to the rows of a source's matrix (time, batch, …), and how many a sequence has."""
+    if call.row.norm and source != GATES:
+        return flow.products, call.size.recurrent
+    else:
+        return flow.gates, call.size.rows
+
+
+@triton.jit
+def back(flow, source: tl.constexpr, at, call):
+    """The gradient of what was read at step t, given those of all its products."""
+    gradients, many = gradients_of(source, flow, call)
+    gradients += at.t.to(tl.int64) * call.size.batch * many
     parts = no_parts(call.plan.cells, call)
     for start in range(0, height_of(source, call), call.plan.split * call.plan.depth):
         r = deep(start, call)
         weights = weights_out_of(matrix_of(source, call), height_of(source, call), source, r, at.k, call)
-        parts = multiply(parts, given_at(gradients, call.size.rows, source, r, at, call), weights, call)
+        parts = multiply(parts, given_at(gradients, many, source, r, at, call), weights, call)
     return summed(parts)
 
 
 @triton.jit
-def projected_back(gradients, at, call):
-    """The gradient of o h(c), given that of P's product (batch, output)."""
+def projected_back(flow, at, call):
+    """The gradient of o h(c) at step t, given those of P's product (time, batch, output)."""
+    gradients = flow.projected + at.t.to(tl.int64) * call.size.batch * call.size.output
     parts = no_parts(call.plan.cells, call)
     for start in range(0, call.size.output, call.plan.split * call.plan.depth):
         r = deep(start, call)
