@@ -7,7 +7,7 @@ import torch
 
 import carousel
 from carousel.cells import find
-from carousel.ops import Operands, Reference, Steps, only
+from carousel.ops import Noise, Operands, Reference, Steps, only
 from carousel.ops.triton import Triton
 from carousel.testing import CELLS, Problem, check, compare
 from carousel.testing.problems import PROBLEMS, STEPS
@@ -120,6 +120,19 @@ def test_layer_norm_beside_blocks_and_gates_that_recur(name: str, norm: str, tie
     """Rows that a block of cells shares count once; what gates send on is added behind the norm."""
     cell = CELLS[name].with_options(norm=norm)
     assert compare(Triton(tier), name, EVERYTHING, cell=cell, dtype=torch.float64).holds
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_zoneout_adds_to_the_state_by_little_at_a_time(tier: int) -> None:
+    """What it adds to h at a step is less than bfloat16 can tell apart."""
+    cell = find("lstm")
+    given = Problem("long", 60, 2, 0, 8).operands(cell, dtype=torch.bfloat16)
+    share = torch.full((1, 1, 1), 0.99, dtype=torch.bfloat16)
+    given = replace(given, noise=Noise(share, share, None, None))
+    wide = [each if each is None else each.double() for each in given.tensors()]
+    outputs, _ = Triton(tier).recurrence(cell, given)
+    expected, _ = Reference().recurrence(cell, Operands.gather(wide, reverse=False))
+    torch.testing.assert_close(outputs.double(), expected, atol=1e-2, rtol=0)
 
 
 def test_lengths_need_not_be_dense() -> None:

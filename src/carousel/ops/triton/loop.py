@@ -144,10 +144,14 @@ class Loop:
         launch(kernel, grid, *arguments, warps=tile.warps, stages=tile.stages)
 
     def states(self, state: State | None) -> States:
-        """A state, or none, as kernels read it: what products read in the operands' dtype, c in that of sums."""
+        """A state, or none, as kernels read it: what only products read in the operands' dtype, the rest in sums' dtype.
+
+        Zoneout adds to h by little at a time, which would be lost.
+        """
         h, c, gates = [None] * 3 if state is None else state
         narrow, wide = self.operands.like.dtype, self.dtype
-        parts = zip((h, c, gates), (narrow, wide, narrow), strict=True)
+        of_hidden = narrow if self.operands.noise.zoneout_hidden is None else wide
+        parts = zip((h, c, gates), (of_hidden, wide, narrow), strict=True)
         return States(*(None if part is None else part.to(dtype).contiguous() for part, dtype in parts))
 
     def empty_states(self) -> States:
