@@ -37,6 +37,7 @@ WAYS = {
     "all steps in one launch": Triton(tiers.WHOLE), "by programs together": Triton(tiers.TOGETHER),
 }  # fmt: skip
 CELLS_OF_A_PROGRAM, SEQUENCES = (16, 32, 64, 128, 256), (1, 16, 32, 64)
+FIRST = Problem("first", 4, 20, 0, 20)
 TILES = 4
 """How many tiles are tried for a step."""
 MANY_CELLS = 512
@@ -90,12 +91,13 @@ def compilation(bench: Bench) -> list[Case]:
     return [
         Case(f"{name}, {dtype}, {way}", partial(_first_call, name, dtype, way, bench))
         for dtype, name, way in product(dtypes, names, [name for name in WAYS if not WAYS[name].graphs])
+        if WAYS[way].tier != tiers.TOGETHER
+        or tiles.together(CELLS[name], FIRST.operands(CELLS[name]), tiles.PROCESSORS)
     ]
 
 
 def _first_call(name: str, dtype: torch.dtype, way: str, bench: Bench) -> Row:
-    problem = Problem("first", 4, 20, 0, 20)
-    operands = problem.operands(CELLS[name], dtype=dtype)
+    operands = FIRST.operands(CELLS[name], dtype=dtype)
     tensors = [each if each is None else each.to(bench.device).requires_grad_() for each in operands.tensors()]
     start = time.perf_counter()
     outputs, _ = WAYS[way].recurrence(CELLS[name], Operands.gather(tensors, reverse=False))
@@ -115,12 +117,12 @@ def choice(bench: Bench) -> list[Case]:
 
 
 def _tiers(label: str, word: str, batch: int, cells: int, bench: Bench) -> Row:
-    row, cell = Row(label, TRAINING), find("lstm")
+    row = Row(label, TRAINING)
     problem = Problem("tiny", 2, 2, 0, 3) if bench.quick else Problem("a loop", 128, batch, 0, cells)
     with precision(word) as dtype:
         works, told = {}, []
         for name, backend in WAYS.items():
-            works[name] = _loop(backend, problem.operands(cell, dtype=dtype), bench)
+            works[name] = _loop(backend, usual(problem, dtype), bench)
             try:
                 works[name]()
                 bench.synchronize()
@@ -130,6 +132,13 @@ def _tiers(label: str, word: str, batch: int, cells: int, bench: Bench) -> Row:
         row = bench.timed(row, works, next(iter(works)), tolerance(dtype))
     row.note = "; ".join(filter(None, [row.note, *told]))
     return row
+
+
+def usual(problem: Problem, dtype: torch.dtype = torch.float32) -> Operands:
+    """A plain cell's operands with R as large as torch's at first: a larger one magnifies rounding over many steps."""
+    given = problem.operands(find("lstm"), dtype=dtype)
+    R = given.weights.R
+    return given if R is None else replace(given, weights=given.weights._replace(R=R * (3 * problem.hidden) ** -0.5))
 
 
 def _loop(backend: Triton, operands: Operands, bench: Bench) -> timing.Work:
@@ -179,7 +188,7 @@ def shapes_of_tiles(bench: Bench) -> list[Case]:
 def _tile(batch: int, hidden: int, bench: Bench) -> Row:
     row, cell = Row(f"{batch} sequences, {hidden} cells", INFERENCE), find("lstm")
     problem = Problem("tiny", 2, 2, 0, 3) if bench.quick else Problem("a loop", 128, batch, 0, hidden)
-    operands = problem.operands(cell, dtype=torch.bfloat16 if bench.device == "cuda" else torch.float32)
+    operands = usual(problem, torch.bfloat16 if bench.device == "cuda" else torch.float32)
     tensors = [each if each is None else each.to(bench.device) for each in operands.tensors()]
     work = tiles.there(problem.batch, problem.hidden, problem.hidden, operands.like.element_size())
     ranked = sorted(tiles.possible(work, 1), key=partial(tiles.nanoseconds, work))[:TILES]
@@ -201,7 +210,7 @@ def launches(bench: Bench) -> list[Case]:
 
 def _launch(name: str, bench: Bench) -> Row:
     steps = 4 if bench.quick else 256
-    work = _loop(WAYS[name], Problem("launches", steps, 1, 0, 16).operands(find("lstm")), bench)
+    work = _loop(WAYS[name], usual(Problem("launches", steps, 1, 0, 16)), bench)
     row = bench.timed(Row(name, TRAINING), {name: work}, name, 0.0)
     row.figures.append(Figure("a step there and back", 1e6 * row.median(name) / steps, unit=" µs"))
     return row

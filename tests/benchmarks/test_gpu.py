@@ -6,11 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import gpu, gpu_questions
 from benchmarks.cells.records import Row, Timing
 from benchmarks.gpu_cases import Bench, Case, Question
+from carousel.cells import find
+from carousel.ops import Operands, Reference
 from carousel.ops.triton import tiers
+from carousel.testing import Problem
 from tests.ops.triton.interpreter import needs_interpreter
 
 BENCH, LATER = Bench("cpu", quick=False), time.time() + 1e6
@@ -109,6 +113,27 @@ def test_the_table_is_filled_with_what_was_fastest() -> None:
     assert found.cells == kept.cells | {"float32": 16, "tf32": 0, "float16": 16}
     assert found.together == kept.together | {"tf32": 16, "float16": 0}
     assert found.graphs
+
+
+def test_first_calls_are_asked_of_ways_that_take_the_cell() -> None:
+    labels = [case.label for case in gpu_questions.compilation(BENCH)]
+    together = [label.split(",")[0] for label in labels if label.endswith("by programs together")]
+    assert "lstm" in together
+    assert "lstm with ba2016" not in together
+    assert "lstm with ba2016, torch.float32, all steps in one launch" in labels
+
+
+@pytest.mark.parametrize("hidden", [64, 512])
+def test_what_is_measured_does_not_magnify_rounding(hidden: int) -> None:
+    """Ways that add in another order agree as closely as the benchmark asks before it times them."""
+    operands = gpu_questions.usual(Problem("a loop", 128, 4, 0, hidden))
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        given = [each if each is None else each.detach().to(dtype).requires_grad_() for each in operands.tensors()]
+        outputs, _ = Reference().recurrence(find("lstm"), Operands.gather(given, reverse=False))
+        found.append([outputs, *torch.autograd.grad(outputs.sum(), [each for each in given if each is not None])])
+    for narrow, wide in zip(*found, strict=True):
+        assert (narrow - wide).abs().max() <= 1e-4 * wide.abs().max()
 
 
 def test_there_must_be_a_processor_unless_it_is_quick(capsys: pytest.CaptureFixture[str]) -> None:

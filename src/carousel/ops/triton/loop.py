@@ -144,7 +144,7 @@ class Loop:
         launch(kernel, grid, *arguments, warps=tile.warps, stages=tile.stages)
 
     def states(self, state: State | None) -> States:
-        """A state, or none, as kernels read it: what only products read in the operands' dtype, the rest in sums' dtype.
+        """A state, or none, as kernels read it: what only products read in the operands' dtype, the rest as sums are.
 
         Zoneout adds to h by little at a time, which would be lost.
         """
