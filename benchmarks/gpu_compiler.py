@@ -28,7 +28,7 @@ HOPPER = ("cuda", 90, 32)
 """An H100's architecture."""
 TYPES = {
     torch.float32: "fp32", torch.float64: "fp64", torch.bfloat16: "bf16", torch.float16: "fp16",
-    torch.int64: "i64", torch.int32: "i32", torch.uint8: "u8",
+    torch.int64: "i64", torch.int32: "i32",
 }  # fmt: skip
 SHAPES = [
     ("lstm", 768, 16, torch.bfloat16), ("lstm", 1024, 1, torch.float32), ("lstm", 1024, 256, torch.float16),
@@ -86,7 +86,7 @@ def kernels(name: str, problem: Problem, dtype: torch.dtype, tier: int) -> dict[
     cell = problem.cell(CELLS[name])
     loop = Loop(cell, problem.operands(cell, dtype=dtype), tier)
     saved, after = kept(loop, training=True), loop.empty_states()
-    flow, raw = flow_of(loop, [saved.outputs, *loop.initial]), torch.empty_like(loop.initial.cell)
+    flow, raw = flow_of(loop, [saved.outputs, *loop.initial]), loop.operands.gates.new_empty(0)
     raw = raw if cell.projection else None
     tile, tile_back = loop.there, loop.back
     call, call_back = loop.call(saved, tile), loop.call_back(saved, tile_back)

@@ -120,15 +120,18 @@ def _tiers(label: str, word: str, batch: int, cells: int, bench: Bench) -> Row:
     row = Row(label, TRAINING)
     problem = Problem("tiny", 2, 2, 0, 3) if bench.quick else Problem("a loop", 128, batch, 0, cells)
     with precision(word) as dtype:
-        works, told = {}, []
+        works, told, operands = {}, [], usual(problem, dtype)
         for name, backend in WAYS.items():
-            works[name] = _loop(backend, usual(problem, dtype), bench)
+            work = _loop(backend, operands, bench)
             try:
-                works[name]()
+                if why := backend.refuses(find("lstm"), _at(bench.device, operands)):
+                    raise RuntimeError(why)
+                work()
                 bench.synchronize()
             except Exception as error:
                 told.append(f"{name}: {type(error).__name__}: {str(error)[:100]}")
-                del works[name]
+            else:
+                works[name] = work
         row = bench.timed(row, works, next(iter(works)), tolerance(dtype))
     row.note = "; ".join(filter(None, [row.note, *told]))
     return row
@@ -141,8 +144,13 @@ def usual(problem: Problem, dtype: torch.dtype = torch.float32) -> Operands:
     return given if R is None else replace(given, weights=given.weights._replace(R=R * (3 * problem.hidden) ** -0.5))
 
 
+def _at(device: str, operands: Operands) -> Operands:
+    return Operands.gather([each if each is None else each.to(device) for each in operands.tensors()], reverse=False)
+
+
 def _loop(backend: Triton, operands: Operands, bench: Bench) -> timing.Work:
-    cell, given = find("lstm"), [t if t is None else t.to(bench.device).requires_grad_() for t in operands.tensors()]
+    cell, given = find("lstm"), _at(bench.device, operands).tensors()
+    given = [each if each is None else each.requires_grad_() for each in given]
     leaves = [tensor for tensor in given if tensor is not None]
 
     def work() -> list[Tensor]:

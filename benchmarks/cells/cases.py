@@ -93,7 +93,7 @@ class Contestant:
 def any_gradient(output: Tensor) -> Tensor:
     """Any gradient, the same for all contestants."""
     drawn = torch.arange(output.numel(), dtype=torch.float64).mul_(0.7).sin_().div_(output.shape[0])
-    return drawn.view(output.shape).to(output.dtype)
+    return drawn.view(output.shape).to(output)
 
 
 def shape(name: str) -> Problem:

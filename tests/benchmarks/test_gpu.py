@@ -2,20 +2,20 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import gpu, gpu_questions
+from benchmarks import gpu, gpu_cases, gpu_questions
 from benchmarks.cells.records import Row, Timing
 from benchmarks.gpu_cases import Bench, Case, Question
 from carousel.cells import find
 from carousel.ops import Operands, Reference
-from carousel.ops.triton import tiers
+from carousel.ops.triton import extension, tiers
 from carousel.testing import Problem
-from tests.ops.triton.interpreter import needs_interpreter
+from tests.ops.triton.interpreter import needs_compiler, needs_interpreter
 
 BENCH, LATER = Bench("cpu", quick=False), time.time() + 1e6
 
@@ -134,6 +134,27 @@ def test_what_is_measured_does_not_magnify_rounding(hidden: int) -> None:
         found.append([outputs, *torch.autograd.grad(outputs.sum(), [each for each in given if each is not None])])
     for narrow, wide in zip(*found, strict=True):
         assert (narrow - wide).abs().max() <= 1e-4 * wide.abs().max()
+
+
+@pytest.mark.slow
+@needs_compiler
+@pytest.mark.parametrize("name", [name for name in gpu.QUESTIONS if name != "agreement"])
+def test_no_case_mixes_tensors_of_two_devices(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside tensors without numbers, as if these lay on a graphics processor; kernels are launched and do not run."""
+    from carousel.ops.triton import step
+
+    def run(works: Mapping[str, Callable[[], object]], *_: object) -> list[Timing]:
+        return [Timing(name, *[float(work() is not None)] * 3, 1) for name, work in works.items()]
+
+    for room in (extension, step):
+        monkeypatch.setattr(room, "launch", lambda *given, **named: None)
+    monkeypatch.setattr(extension, "interprets", lambda: True)
+    monkeypatch.setattr(gpu_cases.cases, "check", run)
+    monkeypatch.setattr(gpu_cases.timing, "interleaved", run)
+    every = gpu.QUESTIONS[name].cases(Bench("meta", quick=True))
+    found = [case for case in every if not case.label.startswith(gpu_questions.RAGGED)]  # lengths are read
+    for case in found[:: 1 + len(found) // 20]:
+        assert case.work().note == ""
 
 
 def test_there_must_be_a_processor_unless_it_is_quick(capsys: pytest.CaptureFixture[str]) -> None:

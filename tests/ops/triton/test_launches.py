@@ -1,15 +1,17 @@
 """Kernels as a launch finds them: everything but the processor itself, for which something stands that never runs."""
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 
 from benchmarks.gpu_compiler import HOPPER
-from carousel.ops.triton import tiers
+from carousel.ops.operands import State
+from carousel.ops.triton import extension, tiers
 from carousel.testing import CELLS, Problem
 from tests.ops.triton.interpreter import needs_compiler
 
@@ -34,21 +36,34 @@ class Nowhere:
         return 0
 
 
+@dataclass
+class Again:
+    """A kernel that was compiled, to be launched again without a look at its arguments: they must be for that one."""
+
+    hash: str
+    look: Callable[..., "Again"]
+
+    def __getitem__(self, grid: tuple[int, int, int]) -> Callable[..., None]:
+        def launch(*arguments: Any) -> None:
+            assert self.look(grid[:2], *arguments).hash == self.hash
+
+        return launch
+
+
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Launches]:
     """The names and hashes of the kernels that were launched."""
     import triton  # pyright: ignore[reportMissingImports]
 
-    from carousel.ops.triton import loop
-
     found: Launches = []
 
-    def launch(kernel: Any, grid: Any, *arguments: Any, warps: int, stages: int, at_once: bool = False) -> None:
+    def launch(kernel: Any, grid: Any, *arguments: Any, warps: int, stages: int, at_once: bool = False) -> Any:
         options = {"num_warps": warps, "num_stages": stages, "launch_cooperative_grid": at_once}
         made = kernel.warmup(*arguments, grid=grid, **options)
         found.append((kernel.fn.__name__, made.hash))
+        return Again(made.hash, partial(launch, kernel, warps=warps, stages=stages, at_once=at_once))
 
-    monkeypatch.setattr(loop, "launch", launch)
+    monkeypatch.setattr(extension, "launch", launch)
     monkeypatch.setattr(triton.runtime.driver, "_active", Nowhere())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="TRITON_DEFAULT_FP_FUSION")
@@ -97,3 +112,26 @@ def test_other_numbers_of_steps_and_sequences_compile_nothing(tier: int, launche
     for time, batch in ((3, 5), (16, 16), (2, 1), (32, 7)):
         there_and_back("lstm", replace(PLAIN, time=time, batch=batch), tier)
     assert len(set(launched)) == (4 if tier == tiers.STEPS else 2)
+
+
+@pytest.mark.parametrize("name", ["lstm", "full_gate_recurrence", "lstm with ba2016"])
+def test_a_kernel_is_launched_again_only_for_what_it_was_compiled_for(name: str, launched: Launches) -> None:
+    """The initial state lies where numbers cannot be read several at once; those after it do not."""
+    from carousel.ops.triton.gradients import gradients
+    from carousel.ops.triton.loop import Loop, run
+
+    problem = replace(PLAIN, time=6, projection=20)
+    cell = problem.cell(CELLS[name])
+    operands = problem.operands(cell, dtype=torch.bfloat16)
+    state = State(*(part if part is None else _elsewhere(part) for part in operands.state))
+    loop = Loop(cell, replace(operands, state=state), tiers.STEPS)
+    saved, last = run(loop, training=True)
+    gradients(Loop(cell, loop.operands, tiers.STEPS), saved, [saved.outputs, *last])
+    steps = [hash for kernel, hash in launched if kernel == "advance"]
+    assert steps[0] != steps[1]
+    assert set(steps[1:]) == {steps[1]}
+
+
+def _elsewhere(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers, behind another one."""
+    return torch.cat([tensor.new_zeros(1), tensor.flatten()])[1:].view(tensor.shape)

@@ -11,6 +11,7 @@ from carousel.cells import Cell
 from carousel.ops import reference
 from carousel.ops.operands import Operands, State
 from carousel.ops.triton import graphs
+from carousel.ops.triton.extension import on_device_of
 from carousel.ops.triton.gradients import gradients
 from carousel.ops.triton.graphs import Tensors
 from carousel.ops.triton.kernels.memory import Saved
@@ -24,10 +25,11 @@ NAMES = Operands.names()
 def recurrence(cell: Cell, operands: Operands, tier: Tier) -> tuple[Tensor, State]:
     """Outputs and the last state; without a gradient in sight nothing is saved."""
     tensors = operands.tensors()
-    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
-        outputs, *state = _Recurrence.apply(cell, operands.steps.reverse, tier, *tensors)  # type: ignore[misc]
-    else:
-        outputs, *state = _results(operands, *_forwards(cell, operands, tier, training=False))
+    with on_device_of(operands.like):
+        if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
+            outputs, *state = _Recurrence.apply(cell, operands.steps.reverse, tier, *tensors)  # type: ignore[misc]
+        else:
+            outputs, *state = _results(operands, *_forwards(cell, operands, tier, training=False))
     return outputs, State(*state)  # type: ignore[arg-type]
 
 
@@ -87,7 +89,8 @@ class _Recurrence(torch.autograd.Function):
         if torch.is_grad_enabled():
             return None, None, None, *_differentiable(ctx, tensors, needed, given)
         operands = Operands.gather(list(tensors), reverse=ctx.reverse)
-        found = _backwards(ctx.cell, operands, ctx.tier, saved, given)
+        with on_device_of(operands.like):
+            found = _backwards(ctx.cell, operands, ctx.tier, saved, given)
         return (
             None,
             None,

@@ -13,8 +13,9 @@ from carousel.ops.triton import extension, tiers, tiles
 from carousel.ops.triton.tiers import Tier, choose
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-WIDEST_NORM, WIDEST_BOTH = 4096, 256
-"""Cells that a tile of layer norm holds at most, and where full gate recurrence adds a product to it."""
+WIDEST_NORM, WIDEST_BOTH, WIDEST_SUM = 4096, 256, 128
+"""Cells that a tile of layer norm holds at most, also where full gate recurrence adds a product to it, and cells of a
+tile in which a product sums over blocks."""
 
 
 class Triton(Backend):
@@ -47,7 +48,9 @@ class Triton(Backend):
         device = operands.like.device
         if self.tier == tiers.TOGETHER and not tiles.together(cell, operands, tiers.processors(device)):
             return "programs that share the cells take no projection and no layer norm, and all must run at once"
-        return _refuses_masks(operands.noise)
+        if self.tier == tiers.WHOLE and not tiers.holds(cell, operands):
+            return f"one program cannot hold the weights of {operands.hidden} cells for all steps"
+        return _refuses_blocks(cell, operands) or _refuses_masks(operands.noise)
 
     def recurrence(self, cell: Cell, operands: Operands) -> tuple[Tensor, State]:
         """Outputs and the last state, given the pre-activations."""
@@ -71,9 +74,12 @@ class Triton(Backend):
 
 
 def _refuses_device(tensors: Iterable[Tensor | None]) -> str | None:
-    for tensor in tensors:
-        if tensor is not None and not tensor.is_cuda and not extension.interprets():
-            return f"its kernels run on a graphics processor; a tensor is on {tensor.device}"
+    devices = dict.fromkeys(tensor.device for tensor in tensors if tensor is not None)
+    for device in devices:
+        if device.type != "cuda" and not extension.interprets():
+            return f"its kernels run on a graphics processor; a tensor is on {device}"
+    if len(devices) > 1:
+        return f"its kernels read tensors of one device; there are {', '.join(map(str, devices))}"
     return extension.missing()
 
 
@@ -103,6 +109,16 @@ def _refuses_cell(cell: Cell, hidden: int) -> str | None:
         most, beside = WIDEST_BOTH, " beside full gate recurrence"
     if cell.norm and hidden > most:
         return f"a tile of layer norm holds {most} cells at most{beside}, not {hidden}"
+    widest = max(tiles.fewest(cell), hidden if cell.norm else 0)
+    if tiles.fewest(cell) != cell.block and widest > WIDEST_SUM:
+        return f"where blocks have {cell.block} cells, no power of two, a tile holds {WIDEST_SUM} cells, not {widest}"
+    return None
+
+
+def _refuses_blocks(cell: Cell, operands: Operands | LayerOperands) -> str | None:
+    work = tiles.there(operands.batch, operands.hidden, operands.output, operands.like.element_size(), 8)
+    if not any(tiles.possible(work, tiles.fewest(cell))):
+        return f"a tile holds whole blocks, and one of {cell.block} cells is too large for it in {operands.like.dtype}"
     return None
 
 

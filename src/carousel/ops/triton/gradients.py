@@ -19,7 +19,7 @@ Named = dict[str, Tensor | None]
 def gradients(loop: Loop, saved: Saved, given: Sequence[Tensor | None]) -> Named:
     """The gradients of all operands by their names, from those of the outputs and of the last state."""
     flow = flow_of(loop, given)
-    raw = _walk(loop, saved, flow) if loop.size.time and loop.size.batch else None
+    raw = _walk(loop, saved, flow) if all(loop.counts) else None
     found = _of_states(flow) | _of_weights(loop, saved, flow, raw)
     return {"gates": flow.gates, **found}
 
@@ -28,7 +28,7 @@ def flow_of(loop: Loop, given: Sequence[Tensor | None]) -> Flow:
     """Memory for gradients; those of the last state are the first that are carried."""
     outputs, *state = given
     cell, weights, size, like = loop.cell, loop.operands.weights, loop.size, loop.initial.cell
-    steps = (size.time, size.batch)
+    narrow = loop.operands.gates
     carried = States(*(_start(part, mine, loop) for part, mine in zip(state, loop.initial, strict=True)))
     fresh = States(*(None if part is None else torch.zeros_like(part, dtype=loop.dtype) for part in loop.given.fresh))
     read = States(*(None if part is None else torch.empty_like(part, dtype=loop.dtype) for part in loop.initial))
@@ -36,12 +36,12 @@ def flow_of(loop: Loop, given: Sequence[Tensor | None]) -> Flow:
         None if outputs is None else outputs.to(loop.dtype).contiguous(),
         carried,
         fresh,
-        loop.operands.gates.new_empty(*steps, size.rows),
-        like.new_empty(*steps, size.recurrent) if cell.norm else None,
+        narrow.new_empty(*loop.counts, size.rows),
+        narrow.new_empty(*loop.counts, size.recurrent) if cell.norm else None,
         read,
         torch.empty_like(like) if cell.norm and cell.projection and loop.tier == STEPS else None,
-        like.new_empty(*steps, size.output) if cell.projection else None,
-        *(None if weight is None else like.new_zeros(size.batch, *weight.shape)
+        narrow.new_empty(*loop.counts, size.output) if cell.projection else None,
+        *(None if weight is None else like.new_zeros(loop.operands.batch, *weight.shape)
           for weight in (weights.p, weights.norm_recurrent, weights.norm_cell)),
     )  # fmt: skip
 
@@ -56,9 +56,9 @@ def _start(gradient: Tensor | None, like: Tensor | None, loop: Loop) -> Tensor |
 
 def _walk(loop: Loop, saved: Saved, flow: Flow) -> Tensor | None:
     """From the last step to the first, and what P multiplied at each of them."""
-    tile, rows, size = loop.back, loop.rows(loop.back), loop.size
+    tile, rows = loop.back, loop.rows(loop.back)
     call, row_call = loop.call_back(saved, tile), loop.call_back(saved, rows)
-    raw = loop.initial.cell.new_empty(size.time, size.batch, size.hidden) if loop.cell.projection else None
+    raw = loop.operands.gates.new_empty(*loop.counts, loop.size.hidden) if loop.cell.projection else None
     if loop.tier == WHOLE:
         loop.launch(whole.backwards, tile, *loop.counts, call, flow, raw)
         return raw

@@ -42,9 +42,13 @@ class CudaGraph:
         self._graph = torch.cuda.CUDAGraph()
 
     def capture(self, work: Callable[[], Tensors]) -> Tensors:
-        """Record what the work launches."""
-        with torch.cuda.graph(self._graph):
-            return work()
+        """Record what the work launches: other threads go on, and the stream is as before also where it fails."""
+        before = torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+                return work()
+        finally:
+            torch.cuda.set_stream(before)
 
     def replay(self) -> None:
         """Do it again, on the current stream."""

@@ -13,9 +13,9 @@ from torch import Tensor
 from carousel.cells import Cell, layout
 from carousel.ops.operands import Operands, State
 from carousel.ops.triton import tiles
-from carousel.ops.triton.extension import interprets, launch
+from carousel.ops.triton.extension import Launches, interprets
 from carousel.ops.triton.kernels import forward, together, whole
-from carousel.ops.triton.kernels.memory import Call, Chunks, Given, Mask, Masks, Plan, Saved, Size, States
+from carousel.ops.triton.kernels.memory import Chunks, Given, Known, Mask, Masks, Plan, Saved, Size, States
 from carousel.ops.triton.kernels.row import constants
 from carousel.ops.triton.tiers import STEPS, TOGETHER, WHOLE, processors, tile
 from carousel.ops.triton.tiles import Tile, Work
@@ -52,18 +52,19 @@ class Loop:
         """All sizes."""
         cell, hidden = self.cell, self.operands.hidden
         spans = layout.rows(cell, hidden), layout.recurrent_rows(cell, hidden), layout.sent_rows(cell, hidden)
-        sizes = self.operands.time, self.operands.batch, hidden, self.operands.output
-        return Size(*sizes, hidden // cell.block, *map(layout.total, spans))
+        return Size(hidden, self.operands.output, hidden // cell.block, *map(layout.total, spans))
 
     @cached_property
     def there(self) -> Tile:
         """The tile of a program on the way there."""
-        return self._tile(tiles.there(self.size.batch, self.size.hidden, self.size.output, self._bytes))
+        wide = self.cell.reads_cell or self.operands.noise.zoneout_hidden is not None
+        read = self.dtype.itemsize if wide else self._bytes
+        return self._tile(tiles.there(self.operands.batch, self.size.hidden, self.size.output, self._bytes, read))
 
     @cached_property
     def back(self) -> Tile:
         """The tile of a program on the way back."""
-        return self._tile(tiles.back(self.size.batch, self.size.hidden, self.size.recurrent, self._bytes))
+        return self._tile(tiles.back(self.operands.batch, self.size.hidden, self.size.recurrent, self._bytes))
 
     def _tile(self, work: tiles.Work) -> Tile:
         """All cells where all steps are in one program."""
@@ -72,13 +73,13 @@ class Loop:
         if self.tier == WHOLE:
             cells = tile(self.cell, self.operands)
             return Tile(BATCH, cells, 1, DEPTH, 8 if cells >= MANY else 4, 1)
-        return tiles.best(work, triton.next_power_of_2(self.cell.block))
+        return tiles.best(work, tiles.fewest(self.cell))
 
     def rows(self, tile: Tile) -> Tile:
         """The tile of a step, given that of its products: under layer norm all cells of one sequence."""
         if self.tier != STEPS or not self.cell.norm:
             return tile
-        return Tile(1, triton.next_power_of_2(self.size.hidden), 1, DEPTH, 4, 1)
+        return Tile(1, max(tiles.fewest(self.cell), triton.next_power_of_2(self.size.hidden)), 1, DEPTH, 4, 1)
 
     @property
     def multiplies(self) -> bool:
@@ -109,7 +110,7 @@ class Loop:
             operands.gates.contiguous(),
             *weights,  # pyright: ignore[reportCallIssue]
             lengths=None if lengths is None else lengths.contiguous(),
-            reset=None if reset is None else reset.contiguous().to(torch.uint8),
+            reset=None if reset is None else reset.contiguous().to(torch.int32),
             initial=self.initial,
             fresh=self.states(operands.steps.fresh),
             masks=Masks(*map(_mask, operands.noise)),
@@ -118,30 +119,34 @@ class Loop:
     @property
     def counts(self) -> tuple[int, int]:
         """Steps and sequences."""
-        return self.size.time, self.size.batch
+        return self.operands.time, self.operands.batch
 
     def own(self, tile: Tile) -> int:
         """The cells of a tile that are the program's: whole blocks."""
         return tile.cells // self.cell.block * self.cell.block
 
+    @cached_property
+    def _launches(self) -> Launches:
+        return Launches()
+
     def launch(self, kernel: Any, tile: Tile, *arguments: Any) -> None:
-        """Run a kernel for each tile of cells and of sequences."""
+        """Run a kernel for each tile of sequences and of cells."""
         at_once = self.tier == TOGETHER
-        launch(kernel, self.grid(tile), *arguments, warps=tile.warps, stages=tile.stages, at_once=at_once)
+        self._launches(kernel, self.grid(tile), *arguments, warps=tile.warps, stages=tile.stages, at_once=at_once)
 
     def grid(self, tile: Tile) -> tuple[int, int]:
-        """Tiles of cells, tiles of sequences."""
-        return triton.cdiv(self.size.hidden, self.own(tile)), triton.cdiv(self.size.batch, tile.batch)
+        """Tiles of sequences, of which there can be more than 65,535, and tiles of cells."""
+        return triton.cdiv(self.operands.batch, tile.batch), triton.cdiv(self.size.hidden, self.own(tile))
 
     def flags(self, tile: Tile) -> Tensor:
         """Which programs have done which step: none yet."""
-        return torch.zeros(self.size.time, self.grid(tile)[1], dtype=torch.int32, device=self.operands.like.device)
+        return torch.zeros(self.operands.time, self.grid(tile)[0], dtype=torch.int32, device=self.operands.like.device)
 
     def launch_wide(self, kernel: Any, tile: Tile, *arguments: Any) -> None:
         """Run it for each tile of whatever is widest: features that leave, cells, or gates sent on."""
         widest = max(self.size.output, self.size.hidden, self.size.sent if self.cell.full_gate_recurrence else 0)
-        grid = triton.cdiv(widest, tile.cells), triton.cdiv(self.size.batch, tile.batch)
-        launch(kernel, grid, *arguments, warps=tile.warps, stages=tile.stages)
+        grid = triton.cdiv(self.operands.batch, tile.batch), triton.cdiv(widest, tile.cells)
+        self._launches(kernel, grid, *arguments, warps=tile.warps, stages=tile.stages)
 
     def states(self, state: State | None) -> States:
         """A state, or none, as kernels read it: what only products read in the operands' dtype, the rest as sums are.
@@ -167,21 +172,20 @@ class Loop:
         turned = (None if each is None else each.T.contiguous() for each in (given.R, given.G, given.P))
         return given._replace(**dict(zip("RGP", turned, strict=True)))
 
-    def call(self, saved: Saved, tile: Tile) -> Call:
+    def call(self, saved: Saved, tile: Tile) -> Known:
         """What kernels with such a tile are given on the way there."""
         return self._call(self.given, saved, tile, tiles.works(self.cell, self.operands)[0])
 
-    def call_back(self, saved: Saved, tile: Tile) -> Call:
+    def call_back(self, saved: Saved, tile: Tile) -> Known:
         """And on the way back."""
         return self._call(self.turned, saved, tile, tiles.works(self.cell, self.operands)[1])
 
-    def _call(self, given: Given, saved: Saved, tile: Tile, works: Sequence[Work]) -> Call:
-        """Numbers of steps and sequences are given beside it: nothing is compiled anew for them."""
+    def _call(self, given: Given, saved: Saved, tile: Tile, works: Sequence[Work]) -> Known:
         aligned = self.size.shared % ALIGNED == self.size.hidden % ALIGNED == 0
         numbers = (*tile[:4], self.own(tile), int(self.operands.steps.reverse), precision(), interprets(), aligned)
         goes = (tiles.chunks(work.deep, tile) if self.tier == TOGETHER else 0 for work in works)
         plan = Plan(*map(tl.constexpr, numbers), Chunks(*map(tl.constexpr, goes)))  # pyright: ignore[reportCallIssue]
-        return Call(self.size._replace(time=0, batch=0), constants(self.cell), given, saved, plan)
+        return Known(self.size, constants(self.cell), given, saved, plan)
 
     def later(self) -> Iterator[tuple[int, int]]:
         """The steps on the way back, each with the one after it in the order of the loop."""
@@ -197,7 +201,7 @@ def precision() -> str:
 def run(loop: Loop, *, training: bool) -> tuple[Saved, State]:
     """Forwards: what is kept, with the outputs, and the last state."""
     saved = kept(loop, training=training)
-    if not (loop.size.time and loop.size.batch):
+    if not all(loop.counts):
         return saved, State(*loop.initial)
     before, after, spare = loop.initial, loop.empty_states(), loop.empty_states()
     tile, rows = loop.there, loop.rows(loop.there)
@@ -208,7 +212,7 @@ def run(loop: Loop, *, training: bool) -> tuple[Saved, State]:
     if loop.tier == TOGETHER:
         loop.launch(together.forwards, tile, *loop.counts, call, both_sides(loop), after, loop.flags(tile))
         return saved, State(*after)
-    raw = torch.empty_like(loop.initial.cell) if loop.cell.projection else None
+    raw = torch.empty_like(loop.initial.cell, dtype=loop.operands.like.dtype) if loop.cell.projection else None
     for t in loop.order:
         if loop.multiplies:
             loop.launch(forward.recur, tile, t, *loop.counts, call, before)
@@ -231,13 +235,13 @@ def kept(loop: Loop, *, training: bool) -> Saved:
     R h is kept while training; else a step's is enough, and none where a program takes all steps.
     """
     size, gates, state = loop.size, loop.operands.gates, loop.initial.cell
-    steps = (size.time, size.batch)
-    products = size.time if training else int(loop.tier == STEPS)
+    time, batch = loop.counts
+    products = time if training else int(loop.tier == STEPS)
     return Saved(
-        gates.new_empty(*steps, size.output),
-        state.new_empty(*steps, size.hidden) if training else None,
-        gates.new_empty(*steps, size.rows) if training else None,
-        state.new_empty(products, size.batch, size.recurrent) if loop.cell.norm and size.recurrent else None,
+        gates.new_empty(time, batch, size.output),
+        state.new_empty(time, batch, size.hidden) if training else None,
+        gates.new_empty(time, batch, size.rows) if training else None,
+        state.new_empty(products, batch, size.recurrent) if loop.cell.norm and size.recurrent else None,
     )
 
 

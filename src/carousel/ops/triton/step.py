@@ -12,7 +12,7 @@ from torch import Tensor
 from carousel.cells import Cell, layout
 from carousel.cells.cell import ORDER
 from carousel.ops.operands import Moment, StepOperands
-from carousel.ops.triton.extension import launch
+from carousel.ops.triton.extension import launch, on_device_of
 from carousel.ops.triton.kernels.grid import Back, Grid, GridSize, Made, Starts, Tile, take, take_back
 from carousel.ops.triton.kernels.row import constants
 from carousel.ops.twice import step_by_reference, through_reference
@@ -35,7 +35,8 @@ def _forward(cell: Cell, operands: StepOperands) -> Made:
     made = Made(*(torch.empty_like(each, dtype=grid.pre.dtype, memory_format=torch.contiguous_format)
                   for each in (like, like, operands.pre)))  # fmt: skip
     if made.hidden.numel():
-        launch(take, _tiles(grid), grid, made)
+        with on_device_of(grid.pre):
+            launch(take, _tiles(grid), grid, made)
     return Made(*(each.to(operands.pre.dtype) for each in made))
 
 
@@ -45,7 +46,8 @@ def _backward(cell: Cell, operands: StepOperands, given: Sequence[Tensor | None]
     pre, previous, p, norm = operands
     back = back_of(operands, grid, given)
     if pre.numel():
-        launch(take_back, _tiles(grid), grid, back)
+        with on_device_of(pre):
+            launch(take_back, _tiles(grid), grid, back)
     space = tuple(range(2, previous.dim() - 1))
     of_p = None if p is None else back.p.sum((1, *(axis + 1 for axis in space)) if p.dim() == 2 else 1)
     of_norm = None if norm is None else back.norm.sum((1, *(axis + 1 for axis in space)))
@@ -87,14 +89,14 @@ def grid_of(cell: Cell, operands: StepOperands) -> Grid:
 
 
 def _tile(cell: Cell, hidden: int, predecessors: int) -> Tile:
-    cells = triton.next_power_of_2(hidden if cell.norm else max(CELLS, cell.block))
+    cells = max(triton.next_power_of_2(hidden if cell.norm else cell.block), CELLS)
     numbers = 1 if cell.norm else PLACES, cells, cells // cell.block * cell.block, predecessors
     return Tile(*map(tl.constexpr, numbers))  # pyright: ignore[reportCallIssue]
 
 
 def _tiles(grid: Grid) -> tuple[int, int]:
     places = grid.size.batch * grid.size.places
-    return triton.cdiv(grid.size.hidden, grid.plan.own.value), triton.cdiv(places, grid.plan.batch.value)
+    return triton.cdiv(places, grid.plan.batch.value), triton.cdiv(grid.size.hidden, grid.plan.own.value)
 
 
 def _starts(spans: dict[str, slice]) -> Starts:

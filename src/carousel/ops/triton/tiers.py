@@ -23,8 +23,8 @@ GATES = 4
 """How many matrices, cells × cells, the bounds of the table are for: those of a plain cell's gates."""
 
 
-NARROWEST = 16
-"""Cells of the smallest tile that a product takes."""
+NARROWEST, SHARED = 16, 227 * 1024
+"""Cells of the smallest tile that a product takes, and bytes of shared memory that a program can have on an H100."""
 
 
 class Tier(NamedTuple):
@@ -79,6 +79,11 @@ def held(cell: Cell) -> int:
     """How many matrices, cells × cells at most, a program holds for all steps; no fewer than a plain cell's."""
     sending = len(cell.sending) if cell.full_gate_recurrence else 0
     return max(GATES, len(cell.recurrent) + sending * sending + int(cell.projection))
+
+
+def holds(cell: Cell, operands: Operands | LayerOperands) -> bool:
+    """Whether the memory of one program is enough for all weights."""
+    return held(cell) * tile(cell, operands) ** 2 * operands.like.element_size() <= SHARED
 
 
 def processors(device: torch.device) -> int:

@@ -35,23 +35,37 @@ class Tile(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a step is: sequences, cells, how deep its product is, columns of it for each cell, and bytes of a number."""
+    """What a step is: sequences, cells, how deep its product is, and columns of it for each cell.
+
+    Its weights have numbers of so many `bytes`, what they multiply of so many (`read`).
+    """
 
     batch: int
     hidden: int
     deep: int
     columns: int
     bytes: int
+    read: int
+
+    def stage(self, batch: int, cells: int) -> int:
+        """Bytes that a tile of so many sequences and cells reads for each number of the product's depth."""
+        return batch * self.read + cells * self.columns * self.bytes
 
 
-def there(batch: int, hidden: int, read: int, bytes_each: int) -> Work:
-    """A step forwards: the four gates of each cell, from a state so wide."""
-    return Work(batch, hidden, read, GATES, bytes_each)
+def there(batch: int, hidden: int, read: int, bytes_each: int, bytes_read: int = 0) -> Work:
+    """A step forwards: the four gates of each cell, from a state so wide, whose numbers may be larger than weights."""
+    return Work(batch, hidden, read, GATES, bytes_each, bytes_read or bytes_each)
 
 
 def back(batch: int, hidden: int, rows: int, bytes_each: int) -> Work:
     """A step backwards: each cell's state, from so many gradients."""
-    return Work(batch, hidden, rows, 1, bytes_each)
+    return Work(batch, hidden, rows, 1, bytes_each, bytes_each)
+
+
+def fewest(cell: Cell) -> int:
+    """The fewest cells of a tile: a whole block; a product sums over its cells where these are no power of two."""
+    block = 1 << (cell.block - 1).bit_length()
+    return block if block == cell.block else max(SMALLEST, block)
 
 
 def best(work: Work, smallest: int) -> Tile:
@@ -60,22 +74,23 @@ def best(work: Work, smallest: int) -> Tile:
 
 
 def possible(work: Work, smallest: int) -> Iterator[Tile]:
-    """All tiles: none has twice the sequences that there are."""
+    """All tiles whose smallest stage fits: none has twice the sequences that there are."""
     for batch in BATCHES:
         if batch >= 2 * max(work.batch, SMALLEST):
             break
         for cells in sorted({max(each, smallest) for each in CELLS}):
-            yield tile(work, batch, cells)
+            if SMALLEST * work.stage(batch, cells) <= ROOM:
+                yield tile(work, batch, cells)
 
 
 def tile(work: Work, batch: int, cells: int) -> Tile:
     """A tile of so many sequences and cells: warps share its sequences, or the product's depth where these are few."""
     warps = 8 if batch * cells >= 2048 else 4
-    split = max(1, warps * SMALLEST // batch)
-    depth = max(SMALLEST, _chunk(work) // split)
+    most = 1 << (ROOM // work.stage(batch, cells)).bit_length() - 1
+    split = min(max(1, warps * SMALLEST // batch), most // SMALLEST)
+    depth = max(SMALLEST, min(_chunk(work), most) // split)
     at_once = split * depth
-    stage = at_once * work.bytes * (batch + cells * work.columns)
-    stages = min(MOST_STAGES, -(-work.deep // at_once), max(1, ROOM // stage))
+    stages = min(MOST_STAGES, -(-work.deep // at_once), ROOM // (at_once * work.stage(batch, cells)))
     return Tile(batch, cells, split, depth, warps, 1 + stages)
 
 
@@ -83,13 +98,10 @@ def works(cell: Cell, operands: Sized) -> tuple[list[Work], list[Work]]:
     """A step there and back for each source, h, c and the gates sent on; one that nothing reads has no depth."""
     hidden, numbers = operands.hidden, (operands.batch, operands.hidden)
     recurrent, sent = (layout.total(rows(cell, hidden)) for rows in (layout.recurrent_rows, layout.sent_rows))
-    reads, size = (
-        ("hidden" in cell.reads, "cell" in cell.reads, cell.full_gate_recurrence),
-        operands.like.element_size(),
-    )
+    reads = "hidden" in cell.reads, "cell" in cell.reads, cell.full_gate_recurrence
     widths, heights, size = (operands.output, hidden, sent), (recurrent, recurrent, sent), operands.like.element_size()
-    to = [Work(*numbers, read * width, GATES, size) for read, width in zip(reads, widths, strict=True)]
-    fro = [Work(*numbers, read * rows, 1, size) for read, rows in zip(reads, heights, strict=True)]
+    to = [there(*numbers, read * width, size) for read, width in zip(reads, widths, strict=True)]
+    fro = [back(*numbers, read * rows, size) for read, rows in zip(reads, heights, strict=True)]
     return to, [*fro[:2], fro[2]._replace(columns=len(cell.sending))]
 
 
@@ -100,8 +112,7 @@ def together(cell: Cell, operands: Sized, processors: int) -> Tile | None:
     """
     if cell.projection or cell.norm or not operands.hidden:
         return None
-    smallest = 1 << (cell.block - 1).bit_length()
-    for batch, cells in product(BATCHES[:2], sorted({max(each, smallest) for each in CELLS})):
+    for batch, cells in product(BATCHES[:2], sorted({max(each, fewest(cell)) for each in CELLS})):
         tile = Tile(batch, cells, HELD_WARPS * SMALLEST // batch, HELD_DEPTH, HELD_WARPS, 1)
         programs = -(-operands.hidden // (cells // cell.block * cell.block)) * -(-operands.batch // batch)
         if programs <= processors and all(bytes_held(each, tile) <= HELD for each in works(cell, operands)):
@@ -111,10 +122,8 @@ def together(cell: Cell, operands: Sized, processors: int) -> Tile | None:
 
 def bytes_held(works: Sequence[Work], tile: Tile) -> int:
     """Shared memory for the weights of all sources, and for what multiplies them at a step."""
-    return sum(
-        chunks(work.deep, tile) * tile.split * tile.depth * work.bytes * (tile.batch + tile.cells * work.columns)
-        for work in works
-    )
+    at_once = tile.split * tile.depth
+    return sum(chunks(work.deep, tile) * at_once * work.stage(tile.batch, tile.cells) for work in works)
 
 
 def chunks(deep: int, tile: Tile) -> int:
@@ -126,7 +135,7 @@ def nanoseconds(work: Work, tile: Tile) -> float:
     """About how long a step takes: what its programs read, each multiprocessor's and all together."""
     programs = -(-work.hidden // tile.cells) * -(-work.batch // tile.batch)
     rounds = -(-programs // PROCESSORS)
-    read = work.deep * work.bytes * (tile.batch + tile.cells * work.columns)
+    read = work.deep * work.stage(tile.batch, tile.cells)
     return rounds * WAIT + max(rounds * read / RATE, programs * read / SHARED_RATE)
 
 

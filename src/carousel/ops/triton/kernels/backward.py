@@ -18,6 +18,7 @@ from carousel.ops.triton.kernels.flow import (
 )
 from carousel.ops.triton.kernels.forward import advanced, rows_at
 from carousel.ops.triton.kernels.memory import (
+    Call,
     cell_before,
     cells_at,
     cells_kept,
@@ -29,7 +30,6 @@ from carousel.ops.triton.kernels.memory import (
     moved,
     nothing,
     over_block,
-    sized,
     step_after,
 )
 from carousel.ops.triton.kernels.norm import (
@@ -39,12 +39,11 @@ from carousel.ops.triton.kernels.norm import (
     over_gates,
     product_of,
     recurrent_rows,
-    recurs_into,
     standardized,
     standardized_back,
     standardized_gates,
 )
-from carousel.ops.triton.kernels.products import back, part_of, projected_back, width_of
+from carousel.ops.triton.kernels.products import back, projected_back, width_of
 from carousel.ops.triton.kernels.row import (
     BA2016,
     CELL,
@@ -140,19 +139,12 @@ def pre_activation(gate, given, sent, value, flow, at, call):
 
 
 @triton.jit
-def peepholes(row):
-    """How many the cell has."""
-    first_two = (row.input.peephole != 0) + (row.forget.peephole != 0)
-    return first_two + (row.candidate.peephole != 0) + (row.output.peephole != 0)
-
-
-@triton.jit
 def through_peephole(total, gate, pre, state, flow, at, call):
     """total + the gradient of a cell state through the gate's peephole; p's is added to its sum."""
     hidden = call.size.hidden
     units = gate.peephole_at * hidden + at.k
     if flow.p is not None:
-        where = at.b[:, None] * (peepholes(call.row) * hidden) + units[None, :]
+        where = at.b[:, None] * (call.row.peepholes * hidden) + units[None, :]
         add_to(flow.p, where, pre * state, inside(at))
     return total + pre * tl.load(call.given.p + units, at.k < hidden, 0.0).to(pre.dtype)[None, :]
 
@@ -173,7 +165,7 @@ def norm_back(given, value, flow, at, call):
 @triton.jit
 def gained(gate, pre, standard, flow, at, call):
     """A gate's gradient times the gain; gain's and bias's are added to their sums."""
-    if recurs_into(gate, call.row):
+    if gate.recurs:
         if flow.norm_recurrent is not None:
             where = at.b[:, None] * (2 * call.size.recurrent) + recurrent_rows(gate, at.k, call)[None, :]
             here = inside(at) & leads(gate, at.k, call)[None, :]
@@ -189,7 +181,7 @@ def gained(gate, pre, standard, flow, at, call):
 def given_product(gate, value, flow, at, call):
     """The gradient of R h for a gate; written down."""
     value = tl.where(inside(at), value, 0.0)
-    if recurs_into(gate, call.row):
+    if gate.recurs:
         there = moved(at, at.t, recurrent_rows(gate, at.k, call), owner(gate, at, call))
         tl.store(flow.products + in_time(there, call.size.recurrent, call), value, there.here)
     return value
@@ -275,22 +267,22 @@ def read_back(source: tl.constexpr, t, flow, call):
     """What R gives back of the gradients of its products at step t, to one source."""
     width = width_of(source, call)
     at = features_at(t, width, call)
-    tl.store(part_of(flow.read, source) + index(at, width), back(flow, source, at, call), at.here)
+    tl.store(flow.read[source] + index(at, width), back(flow, source, at, call), at.here)
 
 
 @triton.jit
 def products_back(t, call, flow):
     """What R gives back to h and c."""
-    if call.row.reads_hidden:
+    if call.row.reads.hidden:
         read_back(HIDDEN, t, flow, call)
-    if call.row.reads_cell:
+    if call.row.reads.cell:
         read_back(CELL, t, flow, call)
 
 
 @triton.jit(do_not_specialize=["t", "time", "batch"])
 def recur_back(t, time, batch, known, flow):
-    """What R gives back under layer norm. Grid: the widest part's tiles, tiles of sequences."""
-    products_back(t, sized(time, batch, known), flow)
+    """What R gives back under layer norm. Grid: tiles of sequences, the widest part's tiles."""
+    products_back(t, Call(time, batch, *known), flow)
 
 
 @triton.jit
@@ -302,8 +294,8 @@ def projection_back(t, call, flow):
 
 @triton.jit(do_not_specialize=["t", "time", "batch"])
 def unproject(t, time, batch, known, flow):
-    """What P gives back under layer norm, given the gradient of its product. Grid: tiles of cells, of sequences."""
-    projection_back(t, sized(time, batch, known), flow)
+    """What P gives back under layer norm, given the gradient of its product. Grid: tiles of sequences, of cells."""
+    projection_back(t, Call(time, batch, *known), flow)
 
 
 @triton.jit
@@ -316,8 +308,8 @@ def step_of_projection_back(t, call, flow, LAST: tl.constexpr):
 
 @triton.jit(do_not_specialize=["t", "time", "batch"])
 def collect(t, time, batch, known, flow, LAST: tl.constexpr):
-    """The gradient of P's product at step t. Grid: tiles of features, tiles of sequences."""
-    step_of_projection_back(t, sized(time, batch, known), flow, LAST)
+    """The gradient of P's product at step t. Grid: tiles of sequences, tiles of features."""
+    step_of_projection_back(t, Call(time, batch, *known), flow, LAST)
 
 
 @triton.jit
@@ -352,9 +344,9 @@ def step_back(t, call, flow, raw, LAST: tl.constexpr):
 def retreat(t, time, batch, known, flow, raw, LAST: tl.constexpr):
     """From the gradients behind step t to those of its pre-activations, and to what is carried to the step before.
 
-    LAST says that no step comes after t in the order of the loop. Grid: tiles of cells, tiles of sequences.
+    LAST says that no step comes after t in the order of the loop. Grid: tiles of sequences, tiles of cells.
     """
-    step_back(t, sized(time, batch, known), flow, raw, LAST)
+    step_back(t, Call(time, batch, *known), flow, raw, LAST)
 
 
 @triton.jit
@@ -363,15 +355,15 @@ def finish_part(source: tl.constexpr, later, flow, call):
     width = width_of(source, call)
     at = features_at(later, width, call)
     value = of_state(source, at, flow, False, call)
-    tl.store(part_of(flow.carried, source) + index(at, width), value, at.here)
+    tl.store(flow.carried[source] + index(at, width), value, at.here)
 
 
 @triton.jit
 def finish_parts(later, call, flow):
     """The gradients of the initial state."""
-    if call.row.reads_hidden:
+    if call.row.reads.hidden:
         finish_part(HIDDEN, later, flow, call)
-    if call.row.reads_cell:
+    if call.row.reads.cell:
         finish_part(CELL, later, flow, call)
     if call.row.full:
         finish_part(GATES, later, flow, call)
@@ -379,5 +371,5 @@ def finish_parts(later, call, flow):
 
 @triton.jit(do_not_specialize=["later", "time", "batch"])
 def finish(later, time, batch, known, flow):
-    """The gradients of the initial state, in place of what was carried. Grid: the widest part's tiles, sequences'."""
-    finish_parts(later, sized(time, batch, known), flow)
+    """The gradients of the initial state, in place of what was carried. Grid: tiles of sequences, the widest part's."""
+    finish_parts(later, Call(time, batch, *known), flow)

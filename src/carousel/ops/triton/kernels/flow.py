@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 import triton
 import triton.language as tl
 
-from carousel.ops.triton.kernels.forward import share_of
 from carousel.ops.triton.kernels.memory import States, begins, in_time, index, inside, mask_of, moved, nothing
 from carousel.ops.triton.kernels.norm import leads
-from carousel.ops.triton.kernels.products import back, part_of, projected_back, width_of
-from carousel.ops.triton.kernels.row import CELL, GATES, HIDDEN, LEARNED, first, unit
+from carousel.ops.triton.kernels.products import back, projected_back, width_of
+from carousel.ops.triton.kernels.row import GATES, HIDDEN, LEARNED, first, unit
 
 
 class Flow(NamedTuple):
@@ -58,7 +57,7 @@ def of_read(given, source: tl.constexpr, flow, at, call):
     """The gradient of a part of the state before a step, from that of what R read: some was dropped, some put back."""
     if source != GATES and call.given.masks.drop_hidden.data is not None:
         given = given * mask_of(call.given.masks.drop_hidden, at)
-    return put_aside(given, part_of(flow.fresh, source), index(at, width_of(source, call)), at, call)
+    return put_aside(given, flow.fresh[source], index(at, width_of(source, call)), at, call)
 
 
 @triton.jit
@@ -66,28 +65,17 @@ def through_product(total, source: tl.constexpr, later, flow, call):
     """total + the gradient that reaches a part of the state through the product at the later step."""
     if source != GATES and call.row.norm:
         where = index(later, width_of(source, call))
-        given = tl.load(part_of(flow.read, source) + where, later.here, 0.0)
+        given = tl.load(flow.read[source] + where, later.here, 0.0)
     else:
         given = back(flow, source, later, call)
     return total + of_read(given, source, flow, later, call)
 
 
 @triton.jit
-def reads(source: tl.constexpr, row):
-    """Whether anything reads that part of the state."""
-    if source == HIDDEN:
-        return row.reads_hidden
-    elif source == CELL:
-        return row.reads_cell
-    else:
-        return row.full
-
-
-@triton.jit
 def of_state(source: tl.constexpr, later, flow, LAST: tl.constexpr, call):
     """The gradient of a part of the state, from what is carried and, unless it is the last, from the later step."""
-    total = tl.load(part_of(flow.carried, source) + index(later, width_of(source, call)), later.here, 0.0)
-    if reads(source, call.row) and not LAST:
+    total = tl.load(flow.carried[source] + index(later, width_of(source, call)), later.here, 0.0)
+    if call.row.reads[source] and not LAST:
         return through_product(total, source, later, flow, call)
     else:
         return total
@@ -132,10 +120,10 @@ def leave(gate, value, flow, at, call):
 @triton.jit
 def through_zoneout(value, source: tl.constexpr, flow, at, call):
     """The gradient of the new value inside a sequence, and what passes the step by: the old value's."""
-    if share_of(source, call).data is not None:
-        kept = tl.where(at.lives[:, None], value * mask_of(share_of(source, call), at).to(value.dtype), 0.0)
+    if call.given.masks[source].data is not None:
+        kept = tl.where(at.lives[:, None], value * mask_of(call.given.masks[source], at).to(value.dtype), 0.0)
         where = index(at, width_of(source, call))
-        passed = put_aside(kept, part_of(flow.fresh, source), where, at, call)
+        passed = put_aside(kept, flow.fresh[source], where, at, call)
         return tl.where(at.lives[:, None], value - kept, 0.0), tl.where(at.lives[:, None], passed, value)
     else:
         return tl.where(at.lives[:, None], value, 0.0), tl.where(at.lives[:, None], 0.0, value)

@@ -4,6 +4,7 @@ import triton
 import triton.language as tl
 
 from carousel.ops.triton.kernels.memory import (
+    Call,
     before_step,
     cells_at,
     features_at,
@@ -14,10 +15,9 @@ from carousel.ops.triton.kernels.memory import (
     moved,
     nothing,
     over_block,
-    sized,
 )
 from carousel.ops.triton.kernels.norm import normalized, normalized_gates, product_of, write_product
-from carousel.ops.triton.kernels.products import add_products, gates_of, no_parts, part_of, projected, width_of
+from carousel.ops.triton.kernels.products import add_products, gates_of, no_parts, projected, width_of
 from carousel.ops.triton.kernels.row import (
     BA2016,
     CELL,
@@ -84,9 +84,9 @@ def activation(gate, given, recurs, state, at, call):
 @triton.jit
 def add_state(parts, before, at, call):
     """The parts of the gates' product, and what h and c before the step add to them."""
-    if call.row.reads_hidden:
+    if call.row.reads.hidden:
         parts = add_products(parts, HIDDEN, before, at, call)
-    if call.row.reads_cell:
+    if call.row.reads.cell:
         parts = add_products(parts, CELL, before, at, call)
     return parts
 
@@ -129,24 +129,15 @@ def products_of_step(t, call, before):
 
 @triton.jit(do_not_specialize=["t", "time", "batch"])
 def recur(t, time, batch, known, before):
-    """The products of step t under layer norm. Grid: tiles of cells, tiles of sequences."""
-    products_of_step(t, sized(time, batch, known), before)
-
-
-@triton.jit
-def share_of(source: tl.constexpr, call):
-    """Zoneout's mask for a part of the state."""
-    if source == HIDDEN:
-        return call.given.masks.zoneout_hidden
-    else:
-        return call.given.masks.zoneout_cell
+    """The products of step t under layer norm. Grid: tiles of sequences, tiles of cells."""
+    products_of_step(t, Call(time, batch, *known), before)
 
 
 @triton.jit
 def settled(value, source: tl.constexpr, old, at, call):
     """h or c after the step: mixed with the old one by zoneout, and the old one behind an end; kept if it is to be."""
-    if share_of(source, call).data is not None:
-        value = value + mask_of(share_of(source, call), at).to(value.dtype) * (old - value)
+    if call.given.masks[source].data is not None:
+        value = value + mask_of(call.given.masks[source], at).to(value.dtype) * (old - value)
     kept = call.saved.outputs if source == HIDDEN else call.saved.cells
     if kept is not None:
         tl.store(kept + in_time(at, width_of(source, call), call), tl.where(at.lives[:, None], value, 0.0), at.here)
@@ -157,8 +148,8 @@ def settled(value, source: tl.constexpr, old, at, call):
 def settle(value, source: tl.constexpr, before, after, at, call):
     """Write h or c after the step."""
     width = width_of(source, call)
-    old = before_step(part_of(before, source), part_of(call.given.fresh, source), width, at, call)
-    tl.store(part_of(after, source) + index(at, width), settled(value, source, old, at, call), at.here)
+    old = before_step(before[source], call.given.fresh[source], width, at, call)
+    tl.store(after[source] + index(at, width), settled(value, source, old, at, call), at.here)
 
 
 @triton.jit
@@ -219,8 +210,8 @@ def step(t, call, before, after, raw):
 
 @triton.jit(do_not_specialize=["t", "time", "batch"])
 def advance(t, time, batch, known, before, after, raw):
-    """Step t from the state `before` to the state `after`. Grid: tiles of cells, tiles of sequences."""
-    step(t, sized(time, batch, known), before, after, raw)
+    """Step t from the state `before` to the state `after`. Grid: tiles of sequences, tiles of cells."""
+    step(t, Call(time, batch, *known), before, after, raw)
 
 
 @triton.jit
@@ -232,5 +223,5 @@ def step_of_projection(t, call, before, after, raw):
 
 @triton.jit(do_not_specialize=["t", "time", "batch"])
 def project(t, time, batch, known, before, after, raw):
-    """What a projection adds to step t. Grid: tiles of features, tiles of sequences."""
-    step_of_projection(t, sized(time, batch, known), before, after, raw)
+    """What a projection adds to step t. Grid: tiles of sequences, tiles of features."""
+    step_of_projection(t, Call(time, batch, *known), before, after, raw)

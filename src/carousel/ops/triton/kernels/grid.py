@@ -84,8 +84,8 @@ class Spot(NamedTuple):
 def cells_and_places(grid):
     """This program's tile, whole blocks of cells; behind them a number that is no cell."""
     own = tl.arange(0, grid.plan.cells)
-    k = tl.where(own < grid.plan.own, tl.program_id(0) * grid.plan.own + own, grid.size.hidden)
-    q = tl.program_id(1) * grid.plan.batch + tl.arange(0, grid.plan.batch)
+    k = tl.where(own < grid.plan.own, tl.program_id(1) * grid.plan.own + own, grid.size.hidden)
+    q = tl.program_id(0) * grid.plan.batch + tl.arange(0, grid.plan.batch)
     return Spot(k, q, (q < grid.size.batch * grid.size.places)[:, None] & (k < grid.size.hidden)[None, :])
 
 
@@ -220,7 +220,7 @@ def taken(at, grid):
 
 @triton.jit
 def take(grid, made):
-    """Take the step. Grid: tiles of cells, tiles of places."""
+    """Take the step. Grid: tiles of places, tiles of cells."""
     at = cells_and_places(grid)
     i, z, o, _, c, s = taken(at, grid)
     where = offset(at, at.k, grid.size.hidden, grid)

@@ -4,8 +4,8 @@ import triton
 import triton.language as tl
 
 from carousel.ops.triton.kernels.memory import nothing
-from carousel.ops.triton.kernels.norm import leads, recurs_into
-from carousel.ops.triton.kernels.products import matrix_of, multiply, place_in, receives, width_of
+from carousel.ops.triton.kernels.norm import leads
+from carousel.ops.triton.kernels.products import matrix_of, multiply, width_of
 from carousel.ops.triton.kernels.row import CELL, GATES, HIDDEN, LEARNED, first, unit
 
 
@@ -18,7 +18,7 @@ def weights_at(source: tl.constexpr, rows, columns, there, call):
 @triton.jit
 def into(gate, at, call):
     """What multiplies the state on its way into a gate (source, cells)."""
-    if recurs_into(gate, call.row):
+    if gate.recurs:
         rows = unit(gate, at.k, call.row) + first(gate.recurrent, call.size)
         d, width = tl.arange(0, call.plan.cells), width_of(gate.reads, call)
         there = (d < width)[:, None] & (at.k < call.size.hidden)[None, :]
@@ -30,7 +30,7 @@ def into(gate, at, call):
 @triton.jit
 def out_of(gate, at, call):
     """What multiplies the gradients of a gate on their way back to the state (cells, source)."""
-    if recurs_into(gate, call.row):
+    if gate.recurs:
         rows = unit(gate, at.k, call.row) + first(gate.recurrent, call.size)
         d, width = tl.arange(0, call.plan.cells), width_of(gate.reads, call)
         there = leads(gate, at.k, call)[:, None] & (d < width)[None, :]
@@ -40,16 +40,10 @@ def out_of(gate, at, call):
 
 
 @triton.jit
-def sends(sender, gate, row):
-    """Whether full gate recurrence takes the one's activation to the other."""
-    return receives(gate, GATES, row) and sender.kind == LEARNED
-
-
-@triton.jit
 def sent_into(sender, gate, at, call):
     """What multiplies a sender's activation on its way into a gate (cells of the sender, cells)."""
-    if sends(sender, gate, call.row):
-        rows = unit(gate, at.k, call.row) + first(place_in(gate, GATES), call.size)
+    if gate.receives.gates and sender.kind == LEARNED:
+        rows = unit(gate, at.k, call.row) + first(gate.sent, call.size)
         columns = unit(sender, at.k, call.row) + first(sender.sent, call.size)
         there = leads(sender, at.k, call)[:, None] & (at.k < call.size.hidden)[None, :]
         return weights_at(GATES, rows[None, :], columns[:, None], there, call)
@@ -60,8 +54,8 @@ def sent_into(sender, gate, at, call):
 @triton.jit
 def sent_out_of(sender, gate, at, call):
     """What multiplies a gate's gradients on their way back to a sender's activation (cells, cells of the sender)."""
-    if sends(sender, gate, call.row):
-        rows = unit(gate, at.k, call.row) + first(place_in(gate, GATES), call.size)
+    if gate.receives.gates and sender.kind == LEARNED:
+        rows = unit(gate, at.k, call.row) + first(gate.sent, call.size)
         columns = unit(sender, at.k, call.row) + first(sender.sent, call.size)
         there = leads(gate, at.k, call)[:, None] & (at.k < call.size.hidden)[None, :]
         return weights_at(GATES, rows[:, None], columns[None, :], there, call)
@@ -72,9 +66,9 @@ def sent_out_of(sender, gate, at, call):
 @triton.jit
 def product(gate, hidden, cell, weights, call):
     """What the state adds to a gate."""
-    if receives(gate, HIDDEN, call.row):
+    if gate.receives[HIDDEN]:
         return multiply(nothing(call), hidden, weights, call)
-    elif receives(gate, CELL, call.row):
+    elif gate.receives[CELL]:
         return multiply(nothing(call), cell, weights, call)
     else:
         return nothing(call)
@@ -83,7 +77,7 @@ def product(gate, hidden, cell, weights, call):
 @triton.jit
 def product_back(total, source: tl.constexpr, gate, given, weights, call):
     """total + what a gate gives back to a source."""
-    if receives(gate, source, call.row):
+    if gate.receives[source]:
         return multiply(total, given, weights, call)
     else:
         return total
@@ -92,7 +86,7 @@ def product_back(total, source: tl.constexpr, gate, given, weights, call):
 @triton.jit
 def sent_product(total, sender, gate, value, weights, call):
     """total + what a sender's activation adds to a gate, or on the way back the one's gradient to the other's."""
-    if sends(sender, gate, call.row):
+    if gate.receives.gates and sender.kind == LEARNED:
         return multiply(total, value, weights, call)
     else:
         return total

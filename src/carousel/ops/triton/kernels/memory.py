@@ -9,10 +9,8 @@ from carousel.ops.triton.kernels.row import Row
 
 
 class Size(NamedTuple):
-    """Sizes: steps, sequences, cells, features out, units of a shared gate, and rows of the three products."""
+    """Sizes: cells, features out, units of a shared gate, and rows of the three products."""
 
-    time: Any
-    batch: Any
     hidden: Any
     output: Any
     shared: Any
@@ -100,9 +98,21 @@ class Plan(NamedTuple):
     chunks: Chunks
 
 
-class Call(NamedTuple):
-    """All that every kernel is given; numbers of steps and sequences are 0, and given beside it."""
+class Known(NamedTuple):
+    """What every kernel is given but for the numbers of steps and of sequences, for which nothing is compiled anew."""
 
+    size: Size
+    row: Row
+    given: Given
+    saved: Saved
+    plan: Plan
+
+
+class Call(NamedTuple):
+    """All that every kernel is given."""
+
+    time: Any
+    batch: Any
     size: Size
     row: Row
     given: Given
@@ -121,25 +131,17 @@ class At(NamedTuple):
 
 
 @triton.jit
-def sized(time, batch, known):
-    """The call with its numbers of steps and sequences, for which nothing is compiled anew."""
-    size = known.size
-    size = Size(time, batch, size.hidden, size.output, size.shared, size.rows, size.recurrent, size.sent)
-    return Call(size, known.row, known.given, known.saved, known.plan)
-
-
-@triton.jit
 def forth(n, call):
     """The n-th step on the way there, or the last."""
-    n = tl.minimum(n, call.size.time - 1)
-    return call.size.time - 1 - n if call.plan.reverse else n
+    n = tl.minimum(n, call.time - 1)
+    return call.time - 1 - n if call.plan.reverse else n
 
 
 @triton.jit
 def back_again(n, call):
     """The n-th step on the way back, or the last."""
-    n = tl.minimum(n, call.size.time - 1)
-    return n if call.plan.reverse else call.size.time - 1 - n
+    n = tl.minimum(n, call.time - 1)
+    return n if call.plan.reverse else call.time - 1 - n
 
 
 @triton.jit
@@ -151,7 +153,7 @@ def cells_at(t, call):
 @triton.jit
 def cell_of(k, call):
     """The cells with those numbers in this program's tile."""
-    cell = tl.program_id(0) * call.plan.own + k
+    cell = tl.program_id(1) * call.plan.own + k
     if call.plan.own == call.plan.cells:
         return cell
     else:
@@ -161,15 +163,15 @@ def cell_of(k, call):
 @triton.jit
 def features_at(t, width, call):
     """This program's tile of as many features as a state has."""
-    k = tl.program_id(0) * call.plan.cells + tl.arange(0, call.plan.cells)
+    k = tl.program_id(1) * call.plan.cells + tl.arange(0, call.plan.cells)
     return placed(t, k, width, call)
 
 
 @triton.jit
 def placed(t, k, width, call):
     """Units k of this program's sequences."""
-    b = tl.program_id(1) * call.plan.batch + tl.arange(0, call.plan.batch)
-    here = (b < call.size.batch)[:, None] & (k < width)[None, :]
+    b = tl.program_id(0) * call.plan.batch + tl.arange(0, call.plan.batch)
+    here = (b < call.batch)[:, None] & (k < width)[None, :]
     return At(t, b, k, here, alive(t, b, call))
 
 
@@ -182,7 +184,7 @@ def moved(at, t, k, here):
 @triton.jit
 def alive(t, b, call):
     """Whether step t belongs to the sequences b."""
-    inside = b < call.size.batch
+    inside = b < call.batch
     if call.given.lengths is not None:
         inside = inside & (t < tl.load(call.given.lengths + b, inside, 0))
     return inside
@@ -203,7 +205,7 @@ def index(at, width):
 @triton.jit
 def in_time(at, width, call):
     """Where they lie in (time, batch, width)."""
-    return (at.t.to(tl.int64) * call.size.batch + at.b)[:, None] * width + at.k[None, :]
+    return (at.t.to(tl.int64) * call.batch + at.b)[:, None] * width + at.k[None, :]
 
 
 @triton.jit
@@ -223,8 +225,8 @@ def mask_at(mask, t, b, k, here):
 def begins(at, call):
     """Which sequences begin anew between the step and the one before it in the order of the loop."""
     t = tl.zeros_like(at.b) + (at.t + 1 if call.plan.reverse else at.t)
-    there = alive(t, at.b, call) & (t < call.size.time)
-    reset = tl.load(call.given.reset + t.to(tl.int64) * call.size.batch + at.b, there, 0)
+    there = alive(t, at.b, call) & (t < call.time)
+    reset = tl.load(call.given.reset + t.to(tl.int64) * call.batch + at.b, there, 0)
     return there & (reset != 0)
 
 
@@ -257,14 +259,14 @@ def step_after(t, call):
 def step_before(at, call):
     """The step before, and which sequences it belongs to (batch, 1)."""
     earlier = tl.zeros_like(at.b) + (at.t + 1 if call.plan.reverse else at.t - 1)
-    return earlier, (alive(earlier, at.b, call) & (earlier >= 0) & (earlier < call.size.time))[:, None]
+    return earlier, (alive(earlier, at.b, call) & (earlier >= 0) & (earlier < call.time))[:, None]
 
 
 @triton.jit
 def cells_kept(at, call):
     """The cell states that were kept after the step before, on the way back."""
     earlier, follows = step_before(at, call)
-    kept = (earlier.to(tl.int64) * call.size.batch + at.b)[:, None] * call.size.hidden + at.k[None, :]
+    kept = (earlier.to(tl.int64) * call.batch + at.b)[:, None] * call.size.hidden + at.k[None, :]
     return tl.load(call.saved.cells + kept, at.here & follows, 0.0)
 
 
@@ -286,6 +288,10 @@ def over_block(value, call):
     """The sum of a value (batch, cells) over the cells of each block, for each of them."""
     if call.row.block == 1:
         return value
+    elif call.row.halves:
+        blocks = tl.reshape(value, [value.shape[0], value.shape[1] // call.row.block, call.row.block])
+        total = tl.broadcast_to(tl.sum(blocks, 2)[:, :, None], blocks.shape)
+        return tl.reshape(total, value.shape)
     else:
         k = tl.arange(0, call.plan.cells)
         same = (k[:, None] // call.row.block == k[None, :] // call.row.block).to(value.dtype)

@@ -4,8 +4,7 @@ import triton
 import triton.language as tl
 
 from carousel.ops.triton.kernels.memory import in_time, moved, nothing
-from carousel.ops.triton.kernels.products import receives
-from carousel.ops.triton.kernels.row import CELL, HIDDEN, first, unit
+from carousel.ops.triton.kernels.row import first, unit
 
 EPSILON = tl.constexpr(1e-5)
 
@@ -39,12 +38,6 @@ def normalized(value, gain_and_bias, k, call):
 
 
 @triton.jit
-def recurs_into(gate, row):
-    """Whether R has rows for the gate."""
-    return receives(gate, HIDDEN, row) or receives(gate, CELL, row)
-
-
-@triton.jit
 def leads(gate, k, call):
     """The cells whose numbers count for their block: the first of each, if the gate is shared."""
     if gate.shares:
@@ -70,7 +63,7 @@ def product_at(gate, at, call):
 @triton.jit
 def product_of(gate, at, call):
     """R h of a gate, which was computed before; zero if nothing recurs into it."""
-    if recurs_into(gate, call.row):
+    if gate.recurs:
         return tl.load(product_at(gate, at, call), at.here, 0.0)
     else:
         return nothing(call)
@@ -79,7 +72,7 @@ def product_of(gate, at, call):
 @triton.jit
 def write_product(gate, value, at, call):
     """Write R h of a gate."""
-    if recurs_into(gate, call.row):
+    if gate.recurs:
         tl.store(product_at(gate, at, call), value, at.here & leads(gate, at.k, call)[None, :])
 
 
@@ -93,7 +86,7 @@ def keep_product(gate, value, at, call):
 @triton.jit
 def less(value, mean, gate, at, call):
     """The value less the mean, zero where nothing recurs."""
-    if recurs_into(gate, call.row):
+    if gate.recurs:
         return tl.where(at.here, value - mean[:, None], 0.0)
     else:
         return value
@@ -134,7 +127,7 @@ def gain_of(gate, k, call):
 @triton.jit
 def scaled(value, gate, k, call):
     """Times the gain, plus the bias."""
-    if recurs_into(gate, call.row):
+    if gate.recurs:
         gain, bias = gain_of(gate, k, call)
         return value * gain[None, :].to(value.dtype) + bias[None, :].to(value.dtype)
     else:

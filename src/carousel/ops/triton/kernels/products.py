@@ -8,28 +8,10 @@ import triton
 import triton.language as tl
 
 from carousel.ops.triton.kernels.memory import begins, cell_of, mask_at
-from carousel.ops.triton.kernels.row import CELL, GATES, HIDDEN, LEARNED, first, unit
+from carousel.ops.triton.kernels.row import CELL, GATES, HIDDEN, first, unit
 
-PROJECTED = tl.constexpr(0)
+PROJECTED = tl.constexpr(3)
 """Beside the sources HIDDEN, CELL and GATES: what a projection multiplies."""
-
-
-@triton.jit
-def receives(gate, source: tl.constexpr, row):
-    """Whether a gate has rows in the product of that source."""
-    if source == GATES:
-        return gate.kind == LEARNED and gate.shares and row.full
-    else:
-        return gate.kind == LEARNED and gate.reads == source
-
-
-@triton.jit
-def place_in(gate, source: tl.constexpr):
-    """Where the gate's rows lie in the matrix of that source."""
-    if source == GATES:
-        return gate.sent
-    else:
-        return gate.recurrent
 
 
 @triton.jit
@@ -59,17 +41,6 @@ def matrix_of(source: tl.constexpr, call):
         return call.given.G
     else:
         return call.given.R
-
-
-@triton.jit
-def part_of(states, source: tl.constexpr):
-    """The source's part of a state."""
-    if source == HIDDEN:
-        return states.hidden
-    elif source == CELL:
-        return states.cell
-    else:
-        return states.gates
 
 
 @triton.jit
@@ -128,8 +99,8 @@ def gates_of(parts):
 @triton.jit
 def with_row(rows, there, mine, gate, source: tl.constexpr, k, call):
     """A gate's rows put among those of all, and which of them are there."""
-    if receives(gate, source, call.row):
-        row = unit(gate, k, call.row) + first(place_in(gate, source), call.size)
+    if gate.receives[source]:
+        row = unit(gate, k, call.row) + first(gate.sent if source == GATES else gate.recurrent, call.size)
         return tl.where(mine, row, rows), there | (mine & (k < call.size.hidden))
     else:
         return rows, there
@@ -162,11 +133,11 @@ def read(states, source: tl.constexpr, d, at, call):
     Other programs may have written them: they are not read from the first cache.
     """
     width = width_of(source, call)
-    where, here = at.b[None, :, None] * width + d[:, None, :], (at.b < call.size.batch)[None, :, None]
+    where, here = at.b[None, :, None] * width + d[:, None, :], (at.b < call.batch)[None, :, None]
     here = here & (d < width)[:, None, :]
-    value = tl.load(part_of(states, source) + where, here, 0.0, cache_modifier=".cg")
+    value = tl.load(states[source] + where, here, 0.0, cache_modifier=".cg")
     if call.given.reset is not None:
-        fresh = part_of(call.given.fresh, source)
+        fresh = call.given.fresh[source]
         start = 0.0 if fresh is None else tl.load(fresh + where, here, 0.0)
         value = tl.where(begins(at, call)[None, :, None], start, value)
     if source != GATES and call.given.masks.drop_hidden.data is not None:
@@ -188,42 +159,17 @@ def add_products(parts, source: tl.constexpr, before, at, call):
 
 
 @triton.jit
-def place_of_gradients(gate, source: tl.constexpr, row):
-    """Where the gradients of the gate's product lie: under layer norm apart from those of its pre-activations."""
-    if row.norm and source != GATES:
-        return gate.recurrent
+def with_shift(shift, there, gate, source: tl.constexpr, r, call):
+    """How far a gate's gradients lie from its rows r, put among that of all, and which rows are there."""
+    if gate.receives[source]:
+        units, start = call.size.hidden, first(gate.sent if source == GATES else gate.recurrent, call.size)
+        if gate.shares:
+            units = call.size.shared
+        mine = (r >= start) & (r < start + units)
+        place = gate.recurrent if call.row.norm and source != GATES else gate.place
+        return tl.where(mine, first(place, call.size) - start, shift), there | mine
     else:
-        return gate.place
-
-
-@triton.jit
-def straight(gate, source: tl.constexpr, row):
-    """Whether the gate's rows in the matrix of a source lie as the gradients of its product do."""
-    if receives(gate, source, row):
-        place, of_gradients = place_in(gate, source), place_of_gradients(gate, source, row)
-        return place.shared == of_gradients.shared and place.cells == of_gradients.cells
-    else:
-        return source == GATES or gate.kind != LEARNED or gate.reads == 0
-
-
-@triton.jit
-def all_straight(source: tl.constexpr, row):
-    """Whether the rows of the matrix are the first gradients, in their order."""
-    first_two = straight(row.input, source, row) and straight(row.forget, source, row)
-    return first_two and straight(row.candidate, source, row) and straight(row.output, source, row)
-
-
-@triton.jit
-def with_column(columns, there, gate, source: tl.constexpr, r, call):
-    """A gate's gradients put among those of all, and which of them are there."""
-    if receives(gate, source, call.row):
-        units = call.size.shared if gate.shares else call.size.hidden
-        within = r - first(place_in(gate, source), call.size)
-        mine = (within >= 0) & (within < units)
-        place = first(place_of_gradients(gate, source, call.row), call.size)
-        return tl.where(mine, within + place, columns), there | mine
-    else:
-        return columns, there
+        return shift, there
 
 
 @triton.jit
@@ -231,14 +177,15 @@ def columns_of(source: tl.constexpr, r, call):
     """Which gradients the rows r of a source's matrix belong to, and which of them are there."""
     if source == PROJECTED:
         return r, r < call.size.output
-    elif all_straight(source, call.row):
+    elif call.row.straight[source]:
         return r, r < height_of(source, call)
     else:
-        columns, there = tl.zeros_like(r), r < 0
-        columns, there = with_column(columns, there, call.row.input, source, r, call)
-        columns, there = with_column(columns, there, call.row.forget, source, r, call)
-        columns, there = with_column(columns, there, call.row.candidate, source, r, call)
-        columns, there = with_column(columns, there, call.row.output, source, r, call)
+        shift, there = tl.zeros_like(r), r < 0
+        shift, there = with_shift(shift, there, call.row.input, source, r, call)
+        shift, there = with_shift(shift, there, call.row.forget, source, r, call)
+        shift, there = with_shift(shift, there, call.row.candidate, source, r, call)
+        shift, there = with_shift(shift, there, call.row.output, source, r, call)
+        columns = r + shift
         if call.plan.aligned:
             columns = tl.multiple_of(tl.max_contiguous(columns, [1, 16]), [1, 16])
         return columns, there
@@ -249,7 +196,7 @@ def given_at(gradients, row_length, source: tl.constexpr, r, at, call):
     """The gradients (batch, row_length) that belong to rows r of a matrix (split, batch, depth); others wrote them."""
     columns, there = columns_of(source, r, call)
     where = at.b[None, :, None] * row_length + columns[:, None, :]
-    here = (at.b < call.size.batch)[None, :, None] & there[:, None, :]
+    here = (at.b < call.batch)[None, :, None] & there[:, None, :]
     return tl.load(gradients + where, here, 0.0, cache_modifier=".cg")
 
 
@@ -283,7 +230,7 @@ def gradients_of(source: tl.constexpr, flow, call):
 def back(flow, source: tl.constexpr, at, call):
     """The gradient of what was read at step t, given those of all its products."""
     gradients, many = gradients_of(source, flow, call)
-    gradients += at.t.to(tl.int64) * call.size.batch * many
+    gradients += at.t.to(tl.int64) * call.batch * many
     parts = no_parts(call.plan.cells, call)
     for start in range(0, height_of(source, call), call.plan.split * call.plan.depth):
         r = deep(start, call)
@@ -295,7 +242,7 @@ def back(flow, source: tl.constexpr, at, call):
 @triton.jit
 def projected_back(flow, at, call):
     """The gradient of o h(c) at step t, given those of P's product (time, batch, output)."""
-    gradients = flow.projected + at.t.to(tl.int64) * call.size.batch * call.size.output
+    gradients = flow.projected + at.t.to(tl.int64) * call.batch * call.size.output
     parts = no_parts(call.plan.cells, call)
     for start in range(0, call.size.output, call.plan.split * call.plan.depth):
         r = deep(start, call)

@@ -10,7 +10,7 @@ import triton.language as tl
 from carousel.ops.triton.kernels.backward import again, kept_of, undone
 from carousel.ops.triton.kernels.flow import of_outputs, of_read, owner, put_aside, sent_at, through_zoneout
 from carousel.ops.triton.kernels.forward import computed, given_to_all, settled
-from carousel.ops.triton.kernels.memory import States, back_again, cells_at, forth, index, moved, put_back, sized
+from carousel.ops.triton.kernels.memory import Call, States, back_again, cells_at, forth, index, moved, put_back
 from carousel.ops.triton.kernels.products import (
     deep,
     gates_of,
@@ -36,30 +36,19 @@ POLLS = tl.constexpr(hasattr(tl, "atomic_poll"))
 def said(flags, n):
     """Tell the programs of the same sequences that this one has done its n-th step."""
     tl.debug_barrier()
-    tl.atomic_add(flags + n * tl.num_programs(1) + tl.program_id(1), 1, sem="release")
+    tl.atomic_add(flags + n * tl.num_programs(0) + tl.program_id(0), 1, sem="release")
 
 
 @triton.jit
 def wait(flags, n):
     """Until all programs of the same sequences have done their n-th step."""
-    flag = flags + n * tl.num_programs(1) + tl.program_id(1)
+    flag = flags + n * tl.num_programs(0) + tl.program_id(0)
     if POLLS:
-        tl.atomic_poll(flag, tl.num_programs(0))
+        tl.atomic_poll(flag, tl.num_programs(1))
     else:
-        while tl.atomic_add(flag, 0, sem="acquire") < tl.num_programs(0):
+        while tl.atomic_add(flag, 0, sem="acquire") < tl.num_programs(1):
             pass
     tl.debug_barrier()
-
-
-@triton.jit
-def chunks_of(source: tl.constexpr, call):
-    """In how many goes a source's product is read; none if nothing reads it."""
-    if source == HIDDEN:
-        return call.plan.chunks.hidden
-    elif source == CELL:
-        return call.plan.chunks.cell
-    else:
-        return call.plan.chunks.gates
 
 
 @triton.jit
@@ -67,7 +56,7 @@ def held_there(source: tl.constexpr, call):
     """The weights of the program's cells for one source."""
     rows, there = rows_of(source, call)
     held = ()
-    for chunk in tl.static_range(chunks_of(source, call)):
+    for chunk in tl.static_range(call.plan.chunks[source]):
         d = deep(chunk * call.plan.split * call.plan.depth, call)
         held = held + (weights_into(source, d, rows, there, call),)
     return held
@@ -77,9 +66,9 @@ def held_there(source: tl.constexpr, call):
 def add_held(parts, source: tl.constexpr, held, said_before, at, call):
     """The parts of the gates' product, and what one source adds; all of it is read before anything is multiplied."""
     values = ()
-    for chunk in tl.static_range(chunks_of(source, call)):
+    for chunk in tl.static_range(call.plan.chunks[source]):
         values = values + (read(said_before, source, deep(chunk * call.plan.split * call.plan.depth, call), at, call),)
-    for chunk in tl.static_range(chunks_of(source, call)):
+    for chunk in tl.static_range(call.plan.chunks[source]):
         parts = multiply(parts, values[chunk], held[chunk], call)
     return parts
 
@@ -88,7 +77,7 @@ def add_held(parts, source: tl.constexpr, held, said_before, at, call):
 def held_back(source: tl.constexpr, k, call):
     """The weights that bring gradients back to the units k of a source."""
     held = ()
-    for chunk in tl.static_range(chunks_of(source, call)):
+    for chunk in tl.static_range(call.plan.chunks[source]):
         r = deep(chunk * call.plan.split * call.plan.depth, call)
         held = held + (weights_out_of(matrix_of(source, call), height_of(source, call), source, r, k, call),)
     return held
@@ -97,37 +86,31 @@ def held_back(source: tl.constexpr, k, call):
 @triton.jit
 def back_held(source: tl.constexpr, held, flow, at, call):
     """The gradient of what was read at a step, given those of all its pre-activations."""
-    gradients = flow.gates + at.t.to(tl.int64) * call.size.batch * call.size.rows
+    gradients = flow.gates + at.t.to(tl.int64) * call.batch * call.size.rows
     values = ()
-    for chunk in tl.static_range(chunks_of(source, call)):
+    for chunk in tl.static_range(call.plan.chunks[source]):
         r = deep(chunk * call.plan.split * call.plan.depth, call)
         values = values + (given_at(gradients, call.size.rows, source, r, at, call),)
     parts = no_parts(call.plan.cells, call)
-    for chunk in tl.static_range(chunks_of(source, call)):
+    for chunk in tl.static_range(call.plan.chunks[source]):
         parts = multiply(parts, values[chunk], held[chunk], call)
     return summed(parts)
 
 
 @triton.jit
 def side(states, n, call):
-    """Where lies what was said before the n-th step: one side of the memory or the other."""
-    many = (n % 2) * call.size.batch
-    h, c, gates = states.hidden, states.cell, states.gates
-    if call.row.reads_hidden:
-        h += many * call.size.output
-    if call.row.reads_cell:
-        c += many * call.size.hidden
-    if call.row.full:
-        gates += many * call.size.sent
-    return States(h, c, gates)
+    """Where lies what was said before the n-th step: one side of the memory or the other; h's for gates not sent."""
+    many = (n % 2) * call.batch
+    h, c = states.hidden + many * call.size.output, states.cell + many * call.size.hidden
+    return States(h, c, states.gates + many * call.size.sent if call.row.full else h)
 
 
 @triton.jit
 def say(h, c, gates, states, at, call):
     """Write what others read of the state, the gates i f o included."""
-    if call.row.reads_hidden:
+    if call.row.reads.hidden:
         tl.store(states.hidden + index(at, call.size.output), h, at.here)
-    if call.row.reads_cell:
+    if call.row.reads.cell:
         tl.store(states.cell + index(at, call.size.hidden), c, at.here)
     write_all_sent(gates, states, at, call)
 
@@ -139,7 +122,7 @@ def forwards_through(call, both, after, flags):
     h, c, i, f, o = loaded(call.given.initial, at, at, call)
     hidden, cell, gates = held_there(HIDDEN, call), held_there(CELL, call), held_there(GATES, call)
     given = given_to_all(at, call)
-    for n in range(call.size.time):
+    for n in range(call.time):
         at = cells_at(forth(n, call), call)
         before = side(both, n, call)
         parts = no_parts(4 * call.plan.cells, call)
@@ -193,7 +176,7 @@ def backwards_through(call, flow, flags):
     held_i, held_f = sent_held(call.row.input, at, call), sent_held(call.row.forget, at, call)
     held_o = sent_held(call.row.output, at, call)
     kept, outside = kept_of(at, call), of_outputs(flow, at, call)
-    for n in range(call.size.time):
+    for n in range(call.time):
         at = cells_at(back_again(n, call), call)
         made = again(kept, at, call)
         given, d_h = through_zoneout(d_h + outside, HIDDEN, flow, at, call)
@@ -202,9 +185,9 @@ def backwards_through(call, flow, flags):
         earlier = cells_at(back_again(n + 1, call), call)
         kept, outside = kept_of(earlier, call), of_outputs(flow, earlier, call)
         wait(flags, n)
-        if call.row.reads_hidden:
+        if call.row.reads.hidden:
             d_h += of_read(back_held(HIDDEN, hidden, flow, at, call), HIDDEN, flow, at, call)
-        if call.row.reads_cell:
+        if call.row.reads.cell:
             d_c += of_read(back_held(CELL, cell, flow, at, call), CELL, flow, at, call)
         d_i = left(call.row.input, d_i, held_i, flow, at, call)
         d_f = left(call.row.forget, d_f, held_f, flow, at, call)
@@ -216,12 +199,12 @@ def backwards_through(call, flow, flags):
 def forwards(time, batch, known, both, after, flags):
     """All steps from the initial state to the state `after`, said by way of `both` (2, batch, …).
 
-    `flags` (steps, tiles of sequences) are zero. Grid: tiles of cells, tiles of sequences; all programs run at once.
+    `flags` (steps, tiles of sequences) are zero. Grid: tiles of sequences, tiles of cells; all programs run at once.
     """
-    forwards_through(sized(time, batch, known), both, after, flags)
+    forwards_through(Call(time, batch, *known), both, after, flags)
 
 
 @triton.jit(do_not_specialize=["time", "batch"])
 def backwards(time, batch, known, flow, flags):
     """All steps back, with flags and a grid like those of the way there."""
-    backwards_through(sized(time, batch, known), flow, flags)
+    backwards_through(Call(time, batch, *known), flow, flags)

@@ -19,6 +19,7 @@ from carousel.ops.triton.kernels.held import (
     sent_out_of_all,
 )
 from carousel.ops.triton.kernels.memory import (
+    Call,
     back_again,
     cells_at,
     features_at,
@@ -30,7 +31,6 @@ from carousel.ops.triton.kernels.memory import (
     moved,
     nothing,
     put_back,
-    sized,
 )
 from carousel.ops.triton.kernels.norm import keep_product, normalized_gates
 from carousel.ops.triton.kernels.products import multiply
@@ -101,9 +101,9 @@ def dropped(value, at, call):
 @triton.jit
 def recurring(h, c, held, at, out, call):
     """What recurs into the gates i f z o, from the state before."""
-    if call.row.reads_hidden:
+    if call.row.reads.hidden:
         h = dropped(h, out, call)
-    if call.row.reads_cell:
+    if call.row.reads.cell:
         c = dropped(c, at, call)
     i, f = product(call.row.input, h, c, held[0], call), product(call.row.forget, h, c, held[1], call)
     z, o = product(call.row.candidate, h, c, held[2], call), product(call.row.output, h, c, held[3], call)
@@ -151,7 +151,7 @@ def forwards_through(call, after):
     held_i, held_f = all_sent_into(call.row.input, at, call), all_sent_into(call.row.forget, at, call)
     held_o, P = all_sent_into(call.row.output, at, call), projecting(at, out, call)
     given = given_to_all(at, call)
-    for n in range(call.size.time):
+    for n in range(call.time):
         t = forth(n, call)
         at, out = cells_at(t, call), features_at(t, call.size.output, call)
         later = given_to_all(cells_at(forth(n + 1, call), call), call)
@@ -189,7 +189,7 @@ def backwards_through(call, flow, raw):
     held_i, held_f = sent_out_of_all(call.row.input, at, call), sent_out_of_all(call.row.forget, at, call)
     held_o, P = sent_out_of_all(call.row.output, at, call), projecting_back(at, out, call)
     kept, outside = kept_of(at, call), of_outputs(flow, out, call)
-    for n in range(call.size.time):
+    for n in range(call.time):
         t = back_again(n, call)
         at, out = cells_at(t, call), features_at(t, call.size.output, call)
         t = back_again(n + 1, call)
@@ -203,9 +203,9 @@ def backwards_through(call, flow, raw):
             show(made, raw, at, call)
         i, f, z, o, d_c = undone(made, given, d_c, (d_i, d_f, d_o), flow, at, call)
         given = of_products(i, f, z, o, flow, at, call)
-        if call.row.reads_hidden:
+        if call.row.reads.hidden:
             d_h += of_product(HIDDEN, given, held, flow, out, call)
-        if call.row.reads_cell:
+        if call.row.reads.cell:
             d_c += of_product(CELL, given, held, flow, at, call)
         if call.row.full:
             d_i = left(call.row.input, d_i, (i, f, o), held_i, flow, at, call)
@@ -217,11 +217,11 @@ def backwards_through(call, flow, raw):
 
 @triton.jit(do_not_specialize=["time", "batch"])
 def forwards(time, batch, known, after):
-    """All steps from the initial state to the state `after`. Grid: 1, tiles of sequences."""
-    forwards_through(sized(time, batch, known), after)
+    """All steps from the initial state to the state `after`. Grid: tiles of sequences, 1."""
+    forwards_through(Call(time, batch, *known), after)
 
 
 @triton.jit(do_not_specialize=["time", "batch"])
 def backwards(time, batch, known, flow, raw):
-    """All steps back; a projection writes o h(c) to `raw` (time, batch, hidden). Grid: 1, tiles of sequences."""
-    backwards_through(sized(time, batch, known), flow, raw)
+    """All steps back; a projection writes o h(c) to `raw` (time, batch, hidden). Grid: tiles of sequences, 1."""
+    backwards_through(Call(time, batch, *known), flow, raw)
