@@ -1,7 +1,7 @@
 # One entry for everything. `make demo` and `make test` set up what they need; CI calls `make test`.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: install check format test sanitize demo bench papers docs golden clean
+.PHONY: install check format test oldest sanitize demo bench papers docs golden clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -55,6 +55,12 @@ INTERPRETED := tests/ops/triton/test_agreement.py tests/ops/triton/test_step_in_
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal $(addprefix --ignore=,$(INTERPRETED))
 	TRITON_INTERPRET=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal $(INTERPRETED)
+
+# The kernels once more with the oldest Triton that they are for, which recent torch brings too, beside the one installed.
+OLDEST := 3.6.0
+oldest: install
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/triton triton==$(OLDEST)
+	PYTHONPATH=build/triton $(BIN)/pytest -n $(WORKERS) tests/ops/triton/test_compiles.py tests/ops/triton/test_launches.py
 
 # The tests of all that is compiled, under the sanitizers, on a copy of the package that holds a build with each. No .pth file is read
 # (-S), so that the copy is what is imported. What runs on an emulated ARM is another program. After a fork the address

@@ -12,6 +12,7 @@ from torch import Tensor
 from benchmarks.cells import cases, timing
 from benchmarks.cells.cases import OURS, TRAINING, Contestant
 from benchmarks.cells.records import Figure, Row
+from carousel.ops.triton import tiers, tiles
 from carousel.testing import Problem
 
 Works = Mapping[str, timing.Work]
@@ -28,6 +29,11 @@ class Bench:
     device: str
     quick: bool
     seconds: float = 0.5
+
+    @property
+    def chip(self) -> tiles.Chip:
+        """The graphics processor, or an H100 where there is none."""
+        return tiers.chip(torch.device(self.device))
 
     def problem(self, time: int, batch: int, hidden: int) -> Problem:
         """A shape, or a tiny one."""

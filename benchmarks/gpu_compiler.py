@@ -157,7 +157,7 @@ def ways(name: str, problem: Problem, dtype: torch.dtype) -> Iterator[int]:
     yield tiers.STEPS
     if tiers.choose(cell, operands).number == tiers.WHOLE:
         yield tiers.WHOLE
-    if tiers.together(cell, operands, tiers.PROCESSORS):
+    if tiers.together(cell, operands):
         yield tiers.TOGETHER
 
 

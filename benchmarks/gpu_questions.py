@@ -91,8 +91,7 @@ def compilation(bench: Bench) -> list[Case]:
     return [
         Case(f"{name}, {dtype}, {way}", partial(_first_call, name, dtype, way, bench))
         for dtype, name, way in product(dtypes, names, [name for name in WAYS if not WAYS[name].graphs])
-        if WAYS[way].tier != tiers.TOGETHER
-        or tiles.together(CELLS[name], FIRST.operands(CELLS[name]), tiles.PROCESSORS)
+        if WAYS[way].tier != tiers.TOGETHER or tiles.together(CELLS[name], FIRST.operands(CELLS[name]), bench.chip)
     ]
 
 
@@ -199,12 +198,12 @@ def _tile(batch: int, hidden: int, bench: Bench) -> Row:
     operands = usual(problem, torch.bfloat16 if bench.device == "cuda" else torch.float32)
     tensors = [each if each is None else each.to(bench.device) for each in operands.tensors()]
     work = tiles.there(problem.batch, problem.hidden, problem.hidden, operands.like.element_size())
-    ranked = sorted(tiles.possible(work, 1), key=partial(tiles.nanoseconds, work))[:TILES]
+    ranked = sorted(tiles.possible(work, 1, bench.chip), key=partial(tiles.nanoseconds, work, chip=bench.chip))[:TILES]
 
     kept = {tile: graphs.Graphs() for tile in ranked}
 
     def step(tile: tiles.Tile) -> Tensor:
-        with patch.object(tiles, "best", lambda work, smallest: tile), patch.object(graphs, "KEPT", kept[tile]):
+        with patch.object(tiles, "best", lambda *_: tile), patch.object(graphs, "KEPT", kept[tile]):
             return WAYS["in CUDA graphs"].recurrence(cell, Operands.gather(tensors, reverse=False))[0]
 
     works = {f"{tile.batch} × {tile.cells}": partial(step, tile) for tile in ranked}

@@ -15,7 +15,7 @@ from carousel.cells import find
 from carousel.ops import Operands, Reference
 from carousel.ops.triton import extension, tiers
 from carousel.testing import Problem
-from tests.ops.triton.interpreter import needs_compiler, needs_interpreter
+from tests.ops.triton.interpreter import needs_interpreter
 
 BENCH, LATER = Bench("cpu", quick=False), time.time() + 1e6
 
@@ -137,18 +137,17 @@ def test_what_is_measured_does_not_magnify_rounding(hidden: int) -> None:
 
 
 @pytest.mark.slow
-@needs_compiler
+@needs_interpreter
 @pytest.mark.parametrize("name", [name for name in gpu.QUESTIONS if name != "agreement"])
 def test_no_case_mixes_tensors_of_two_devices(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside tensors without numbers, as if these lay on a graphics processor; kernels are launched and do not run."""
     from carousel.ops.triton import step
 
     def run(works: Mapping[str, Callable[[], object]], *_: object) -> list[Timing]:
-        return [Timing(name, *[float(work() is not None)] * 3, 1) for name, work in works.items()]
+        return [Timing(name, float(work() is not None), 1.0, 1.0, 1) for name, work in works.items()]
 
     for room in (extension, step):
         monkeypatch.setattr(room, "launch", lambda *given, **named: None)
-    monkeypatch.setattr(extension, "interprets", lambda: True)
     monkeypatch.setattr(gpu_cases.cases, "check", run)
     monkeypatch.setattr(gpu_cases.timing, "interleaved", run)
     every = gpu.QUESTIONS[name].cases(Bench("meta", quick=True))

@@ -122,6 +122,18 @@ def test_layer_norm_beside_blocks_and_gates_that_recur(name: str, norm: str, tie
     assert compare(Triton(tier), name, EVERYTHING, cell=cell, dtype=torch.float64).holds
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", [None, "ba2016"])
+@pytest.mark.parametrize("block", [3, 8, 24])
+def test_blocks_of_other_sizes(block: int, norm: str | None) -> None:
+    """A block of a power of two is summed over in another way, and a wide one fills a tile by itself."""
+    cell = CELLS["peephole in blocks"].with_options(block=block, norm=norm)
+    several, step = replace(SEVERAL_TILES, hidden=2 * block, projection=0), replace(STEPS[0], hidden=2 * block)
+    for tier in TIERS:
+        assert compare(Triton(tier), "peephole in blocks", several, cell=cell, dtype=torch.float64).holds
+    assert compare(Triton(), "peephole in blocks", step, cell=cell, dtype=torch.float64).holds
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_zoneout_adds_to_the_state_by_little_at_a_time(tier: int) -> None:
     """What it adds to h at a step is less than bfloat16 can tell apart."""

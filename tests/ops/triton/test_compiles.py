@@ -95,7 +95,7 @@ def test_programs_together_hold_their_weights(name: str, hidden: int, batch: int
 
     problem, cell = Problem("wide", 3, batch, 16, hidden), CELLS[name]
     operands = problem.operands(cell, dtype=dtype)
-    tile = tiles.together(cell, operands, tiles.PROCESSORS)
+    tile = tiles.together(cell, operands)
     assert tile is not None
     made = kernels(name, problem, dtype, tiers.TOGETHER)
     for each, works in zip(made.values(), tiles.works(cell, operands), strict=True):
@@ -108,6 +108,32 @@ def test_programs_together_hold_their_weights(name: str, hidden: int, batch: int
         assert all(re.search(r"cache_?[mM]odifier = cg", line) for line in heard)
         assert ("atomic_poll" if POLLS.value else "atomic_rmw") in body
         assert each.metadata.shared <= min(SHARED, tiles.bytes_held(works, tile) + 32 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden", "batch", "dtype"),
+    [
+        ("lstm", 1024, 256, torch.bfloat16),
+        ("peephole in blocks", 512, 256, torch.float32),
+        ("lstm with ba2016", 768, 64, torch.float16),
+        ("peephole_matrix", 1024, 64, torch.bfloat16),
+        ("lstm", 48, 16, torch.float64),
+    ],
+)
+def test_a_smaller_chip_is_not_asked_for_more_than_it_has(
+    name: str, hidden: int, batch: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    from carousel.ops.triton import loop
+
+    small = tiles.Chip(128, 99 * 1024)
+    for room in (loop, tiers):
+        monkeypatch.setattr(room, "chip", lambda _: small)
+    problem = Problem("everything", 3, batch, 16, hidden, projection=hidden // 2, reset=True, noise=True)
+    problem = replace(problem, projection=0) if name == "peephole_matrix" else problem
+    cell = problem.cell(CELLS[name])
+    tier = tiers.choose(cell, problem.operands(cell, dtype=dtype)).number
+    made = kernels(name, problem, dtype, tier)
+    assert max(each.metadata.shared for each in made.values()) <= small.shared
 
 
 def inside_loops(code: str) -> str:

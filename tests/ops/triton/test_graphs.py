@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from carousel.ops.triton.graphs import Graphs, Tensors, fit
+from carousel.ops.triton.graphs import CudaGraph, Graphs, Tensors, fit
 
 
 class Recorded:
@@ -112,6 +112,13 @@ def test_the_graph_used_longest_ago_is_dropped() -> None:
     assert [graph.replays for graph in Recorded.made] == [3, 1, 1, 1]
 
 
+def test_shapes_have_to_come_more_often_where_there_are_many() -> None:
+    graphs = Graphs(most=1, make=Recorded, sights=1)
+    for count in (1, 2, 3, 3, 3, 1, 1, 1):
+        graphs.run("double", doubled, of(*[1.0] * count))
+    assert [graph.replays for graph in Recorded.made] == [1, 1, 2, 2]
+
+
 def test_what_cannot_be_captured_runs_by_itself() -> None:
     class Refusing(Recorded):
         def capture(self, work: Callable[[], Tensors]) -> Tensors:
@@ -124,6 +131,29 @@ def test_what_cannot_be_captured_runs_by_itself() -> None:
     assert found.tolist() == [2.0]
     graphs.run("double", doubled, of(1.0))
     assert len(Recorded.made) == 1
+
+
+def test_the_stream_is_as_before_also_where_a_capture_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's own graph leaves it only where the end of the capture goes well."""
+    streams = ["before"]
+
+    class Capture:
+        def __init__(self, *_: object, **__: object) -> None:
+            streams.append("aside")
+
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *_: object) -> None:
+            raise RuntimeError("the capture was invalidated")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
+    monkeypatch.setattr(torch.cuda, "graph", Capture)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: streams[-1])
+    monkeypatch.setattr(torch.cuda, "set_stream", streams.append)
+    with pytest.raises(RuntimeError, match="invalidated"):
+        CudaGraph().capture(list)
+    assert streams == ["before", "aside", "before"]
 
 
 def test_shapes_that_come_once_are_not_captured() -> None:

@@ -123,7 +123,7 @@ def test_a_kernel_is_launched_again_only_for_what_it_was_compiled_for(name: str,
     problem = replace(PLAIN, time=6, projection=20)
     cell = problem.cell(CELLS[name])
     operands = problem.operands(cell, dtype=torch.bfloat16)
-    state = State(*(part if part is None else _elsewhere(part) for part in operands.state))
+    state = State(*(part if part is None else _elsewhere(part) for part in operands.state))  # type: ignore[arg-type]
     loop = Loop(cell, replace(operands, state=state), tiers.STEPS)
     saved, last = run(loop, training=True)
     gradients(Loop(cell, loop.operands, tiers.STEPS), saved, [saved.outputs, *last])

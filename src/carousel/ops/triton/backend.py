@@ -13,6 +13,8 @@ from carousel.ops.triton import extension, tiers, tiles
 from carousel.ops.triton.tiers import Tier, choose
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+OLDEST_CHIP = (8, 0)
+"""The first compute capability that multiplies bfloat16 and copies ahead to shared memory."""
 WIDEST_NORM, WIDEST_BOTH, WIDEST_SUM = 4096, 256, 128
 """Cells that a tile of layer norm holds at most, also where full gate recurrence adds a product to it, and cells of a
 tile in which a product sums over blocks."""
@@ -45,8 +47,8 @@ class Triton(Backend):
         )
 
     def _refuses_loop(self, cell: Cell, operands: Operands | LayerOperands) -> str | None:
-        device = operands.like.device
-        if self.tier == tiers.TOGETHER and not tiles.together(cell, operands, tiers.processors(device)):
+        chip = tiers.chip(operands.like.device)
+        if self.tier == tiers.TOGETHER and not tiles.together(cell, operands, chip):
             return "programs that share the cells take no projection and no layer norm, and all must run at once"
         if self.tier == tiers.WHOLE and not tiers.holds(cell, operands):
             return f"one program cannot hold the weights of {operands.hidden} cells for all steps"
@@ -78,6 +80,8 @@ def _refuses_device(tensors: Iterable[Tensor | None]) -> str | None:
     for device in devices:
         if device.type != "cuda" and not extension.interprets():
             return f"its kernels run on a graphics processor; a tensor is on {device}"
+        if device.type == "cuda" and torch.cuda.get_device_capability(device) < OLDEST_CHIP:
+            return f"its kernels are for chips of compute capability 8.0 or newer; {tiers.device_name(device)} is older"
     if len(devices) > 1:
         return f"its kernels read tensors of one device; there are {', '.join(map(str, devices))}"
     return extension.missing()
@@ -117,7 +121,7 @@ def _refuses_cell(cell: Cell, hidden: int) -> str | None:
 
 def _refuses_blocks(cell: Cell, operands: Operands | LayerOperands) -> str | None:
     work = tiles.there(operands.batch, operands.hidden, operands.output, operands.like.element_size(), 8)
-    if not any(tiles.possible(work, tiles.fewest(cell))):
+    if not any(tiles.possible(work, tiles.fewest(cell), tiers.chip(operands.like.device))):
         return f"a tile holds whole blocks, and one of {cell.block} cells is too large for it in {operands.like.dtype}"
     return None
 

@@ -1,9 +1,10 @@
 """Many launches gathered in one CUDA graph: captured for each set of shapes that comes again, replayed on its memory.
 
-A capture costs more than it saves where every batch has a length of its own: shapes that came once are not captured.
+A capture costs more than it saves where every batch has a length of its own: shapes that came once are not captured,
+and where there are more of them than graphs are kept, only those that come ever more often.
 
-No graph has been captured on a device yet. They are off unless the table of `tiers` says of the device that they were
-measured there, or `Triton(graphs=True)` asks for them.
+No graph has been captured on a device yet. The table of `tiers` says of a device whether they were faster there;
+`Triton(graphs=False)` does without.
 """
 
 import warnings
@@ -110,8 +111,9 @@ class Graphs:
             return None
 
     def _drop(self) -> None:
-        """Forget what is too much, when the device has done with it."""
+        """Forget what is too much, when the device has done with it; from then on shapes have to come more often."""
         while len(self._kept) > self._most:
+            self._sights += 1
             if torch.cuda.is_initialized():
                 torch.cuda.synchronize()
             self._kept.popitem(last=False)

@@ -17,7 +17,7 @@ from carousel.ops.triton.extension import Launches, interprets
 from carousel.ops.triton.kernels import forward, together, whole
 from carousel.ops.triton.kernels.memory import Chunks, Given, Known, Mask, Masks, Plan, Saved, Size, States
 from carousel.ops.triton.kernels.row import constants
-from carousel.ops.triton.tiers import STEPS, TOGETHER, WHOLE, processors, tile
+from carousel.ops.triton.tiers import STEPS, TOGETHER, WHOLE, chip, rounds, tile
 from carousel.ops.triton.tiles import Tile, Work
 
 BATCH, DEPTH = 16, 16
@@ -73,7 +73,7 @@ class Loop:
         if self.tier == WHOLE:
             cells = tile(self.cell, self.operands)
             return Tile(BATCH, cells, 1, DEPTH, 8 if cells >= MANY else 4, 1)
-        return tiles.best(work, tiles.fewest(self.cell))
+        return tiles.best(work, tiles.fewest(self.cell), self._chip)
 
     def rows(self, tile: Tile) -> Tile:
         """The tile of a step, given that of its products: under layer norm all cells of one sequence."""
@@ -88,8 +88,12 @@ class Loop:
 
     @cached_property
     def _together(self) -> Tile:
-        found = tiles.together(self.cell, self.operands, processors(self.operands.like.device))
+        found = tiles.together(self.cell, self.operands, self._chip)
         return cast("Tile", found)
+
+    @property
+    def _chip(self) -> tiles.Chip:
+        return chip(self.operands.like.device)
 
     @property
     def _bytes(self) -> int:
@@ -195,7 +199,7 @@ class Loop:
 
 def precision() -> str:
     """How products of float32 are computed: as torch is told to."""
-    return "tf32" if torch.get_float32_matmul_precision() != "highest" else "ieee"
+    return "tf32" if rounds() else "ieee"
 
 
 def run(loop: Loop, *, training: bool) -> tuple[Saved, State]:

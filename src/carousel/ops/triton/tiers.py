@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from carousel.cells import Cell
+from carousel.cells import Cell, layout
 from carousel.ops.operands import LayerOperands, Operands
-from carousel.ops.triton.tiles import PROCESSORS, together
+from carousel.ops.triton.tiles import H100, Chip, together
 
 TABLE = Path(__file__).with_name("tiers.json")
 STEPS, WHOLE, TOGETHER = 0, 1, 2
@@ -23,8 +23,10 @@ GATES = 4
 """How many matrices, cells × cells, the bounds of the table are for: those of a plain cell's gates."""
 
 
-NARROWEST, SHARED = 16, 227 * 1024
-"""Cells of the smallest tile that a product takes, and bytes of shared memory that a program can have on an H100."""
+COPIED = 256 * 1024**2
+"""Bytes of pre-activations up to which launches are gathered: a graph keeps those, and several times as much."""
+NARROWEST = 16
+"""Cells of the smallest tile that a product takes."""
 
 
 class Tier(NamedTuple):
@@ -55,15 +57,15 @@ def choose(
     """The tier that was asked for, or else the one that the table says; likewise for graphs."""
     bounds, word = bounds_of(device_name(operands.like.device)), precision_of(operands.like.dtype)
     number, why = _by_table(cell, operands, bounds, word) if asked is None else (asked, ", as asked for")
-    gathered = number == STEPS and (bounds.graphs if graphs is None else graphs)
+    gathered = number == STEPS and (bounds.graphs and small(cell, operands) if graphs is None else graphs)
     return Tier(number, gathered, f"{WORDS[number]}{' in CUDA graphs' if gathered else ''}{why}")
 
 
 def _by_table(cell: Cell, operands: Operands | LayerOperands, bounds: Bounds, word: str) -> tuple[int, str]:
     count, most = held(cell), bounds.cells[word]
-    fits = count * tile(cell, operands) ** 2 <= GATES * most**2
+    fits = count * tile(cell, operands) ** 2 <= GATES * most**2 and holds(cell, operands)
     shared = not fits and operands.batch <= bounds.together[word]
-    if shared and together(cell, operands, processors(operands.like.device)):
+    if shared and together(cell, operands, chip(operands.like.device)):
         return TOGETHER, f": they hold all weights between them ({bounds.source})"
     number = WHOLE if fits else STEPS
     more = f"; this one has {count}" if count > GATES else ""
@@ -81,20 +83,37 @@ def held(cell: Cell) -> int:
     return max(GATES, len(cell.recurrent) + sending * sending + int(cell.projection))
 
 
+def small(cell: Cell, operands: Operands | LayerOperands) -> bool:
+    """Whether the gates of all steps are so few that a graph, which reads copies of its own, takes little for them."""
+    rows = layout.total(layout.rows(cell, operands.hidden))
+    return operands.time * operands.batch * rows * operands.like.element_size() <= COPIED
+
+
 def holds(cell: Cell, operands: Operands | LayerOperands) -> bool:
-    """Whether the memory of one program is enough for all weights."""
-    return held(cell) * tile(cell, operands) ** 2 * operands.like.element_size() <= SHARED
+    """Whether the memory of one program is enough for all weights, and a fifth of it for what else it needs."""
+    weights = held(cell) * tile(cell, operands) ** 2 * operands.like.element_size()
+    return weights * 6 // 5 <= chip(operands.like.device).shared
 
 
-def processors(device: torch.device) -> int:
-    """Multiprocessors of a device; an H100's where there is no graphics processor."""
-    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else PROCESSORS
+@cache
+def chip(device: torch.device) -> Chip:
+    """What a device has; an H100 where there is no graphics processor."""
+    if device.type != "cuda":
+        return H100
+    found = torch.cuda.get_device_properties(device)
+    return Chip(found.multi_processor_count, found.shared_memory_per_block_optin)
 
 
 def precision_of(dtype: torch.dtype) -> str:
     """What the table calls it: tf32 is float32 whose products torch is told to round."""
     word = str(dtype).removeprefix("torch.")
-    return "tf32" if word == "float32" and torch.get_float32_matmul_precision() != "highest" else word
+    return "tf32" if word == "float32" and rounds() else word
+
+
+def rounds() -> bool:
+    """Whether torch is told to round the factors of float32's products to tf32, by whichever of its settings."""
+    matmul = torch.backends.cuda.matmul
+    return matmul.fp32_precision == "tf32" if hasattr(matmul, "fp32_precision") else bool(matmul.allow_tf32)
 
 
 def device_name(device: torch.device) -> str:

@@ -12,15 +12,37 @@ Sized = Operands | LayerOperands
 BATCHES, CELLS = (16, 32, 64, 128), (8, 16, 32)
 """The sequences and cells that a tile may have."""
 GATES = 4
-PROCESSORS, RATE, SHARED_RATE, WAIT = 132, 80.0, 5500.0, 800.0
-"""An H100's multiprocessors; bytes a nanosecond that one, and all of them, read from L2; nanoseconds before the first
+RATE, SHARED_RATE, WAIT = 80.0, 5500.0, 800.0
+"""Bytes a nanosecond that one of an H100's multiprocessors, and all of them, read from L2; nanoseconds before the first
 comes. From memory, not measured."""
-ROOM, MOST_STAGES = 160 * 1024, 8
-"""Bytes of shared memory that a product's stages may take, and how many there are at most."""
-HELD, HELD_WARPS, HELD_DEPTH = 208 * 1024, 8, 32
-"""Bytes that a program may hold for all steps and read at one, its warps, and how deep each part is read at once."""
+SUMS = 66 * 1024
+"""Bytes that the sums of the largest tile take, with a little beside them."""
+MOST_STAGES = 8
+"""How many stages of a product are read ahead at most."""
+HELD_WARPS, HELD_DEPTH = 8, 32
+"""Warps of a program that holds its weights for all steps, and how deep each part is read at once."""
 SMALLEST = 16
 """How deep the smallest product is; its smallest tile of sequences likewise."""
+
+
+class Chip(NamedTuple):
+    """A graphics processor: its multiprocessors, and bytes of shared memory that a program can have there."""
+
+    processors: int
+    shared: int
+
+    @property
+    def ahead(self) -> int:
+        """Bytes that the stages of a product may take; the rest is for its sums, which move between threads."""
+        return max(self.shared - SUMS, self.shared // 4)
+
+    @property
+    def held(self) -> int:
+        """Bytes that a program may hold for all steps and read at one."""
+        return self.shared - 19 * 1024
+
+
+H100 = Chip(132, 227 * 1024)
 
 
 class Tile(NamedTuple):
@@ -68,29 +90,29 @@ def fewest(cell: Cell) -> int:
     return block if block == cell.block else max(SMALLEST, block)
 
 
-def best(work: Work, smallest: int) -> Tile:
+def best(work: Work, smallest: int, chip: Chip = H100) -> Tile:
     """The tile, of no fewer cells than that, whose step takes least time by arithmetic."""
-    return min(possible(work, smallest), key=lambda tile: nanoseconds(work, tile))
+    return min(possible(work, smallest, chip), key=lambda tile: nanoseconds(work, tile, chip))
 
 
-def possible(work: Work, smallest: int) -> Iterator[Tile]:
+def possible(work: Work, smallest: int, chip: Chip = H100) -> Iterator[Tile]:
     """All tiles whose smallest stage fits: none has twice the sequences that there are."""
     for batch in BATCHES:
         if batch >= 2 * max(work.batch, SMALLEST):
             break
         for cells in sorted({max(each, smallest) for each in CELLS}):
-            if SMALLEST * work.stage(batch, cells) <= ROOM:
-                yield tile(work, batch, cells)
+            if SMALLEST * work.stage(batch, cells) <= chip.ahead:
+                yield tile(work, batch, cells, chip.ahead)
 
 
-def tile(work: Work, batch: int, cells: int) -> Tile:
+def tile(work: Work, batch: int, cells: int, room: int) -> Tile:
     """A tile of so many sequences and cells: warps share its sequences, or the product's depth where these are few."""
     warps = 8 if batch * cells >= 2048 else 4
-    most = 1 << (ROOM // work.stage(batch, cells)).bit_length() - 1
+    most = 1 << (room // work.stage(batch, cells)).bit_length() - 1
     split = min(max(1, warps * SMALLEST // batch), most // SMALLEST)
     depth = max(SMALLEST, min(_chunk(work), most) // split)
     at_once = split * depth
-    stages = min(MOST_STAGES, -(-work.deep // at_once), ROOM // (at_once * work.stage(batch, cells)))
+    stages = min(MOST_STAGES, -(-work.deep // at_once), room // (at_once * work.stage(batch, cells)))
     return Tile(batch, cells, split, depth, warps, 1 + stages)
 
 
@@ -105,7 +127,7 @@ def works(cell: Cell, operands: Sized) -> tuple[list[Work], list[Work]]:
     return to, [*fro[:2], fro[2]._replace(columns=len(cell.sending))]
 
 
-def together(cell: Cell, operands: Sized, processors: int) -> Tile | None:
+def together(cell: Cell, operands: Sized, chip: Chip = H100) -> Tile | None:
     """The smallest tile of programs that hold all weights between them, and all run at once.
 
     None if there are too few multiprocessors, too little memory on each, or more to wait for in a step than h.
@@ -115,7 +137,7 @@ def together(cell: Cell, operands: Sized, processors: int) -> Tile | None:
     for batch, cells in product(BATCHES[:2], sorted({max(each, fewest(cell)) for each in CELLS})):
         tile = Tile(batch, cells, HELD_WARPS * SMALLEST // batch, HELD_DEPTH, HELD_WARPS, 1)
         programs = -(-operands.hidden // (cells // cell.block * cell.block)) * -(-operands.batch // batch)
-        if programs <= processors and all(bytes_held(each, tile) <= HELD for each in works(cell, operands)):
+        if programs <= chip.processors and all(bytes_held(each, tile) <= chip.held for each in works(cell, operands)):
             return tile
     return None
 
@@ -131,10 +153,10 @@ def chunks(deep: int, tile: Tile) -> int:
     return -(-deep // (tile.split * tile.depth))
 
 
-def nanoseconds(work: Work, tile: Tile) -> float:
+def nanoseconds(work: Work, tile: Tile, chip: Chip = H100) -> float:
     """About how long a step takes: what its programs read, each multiprocessor's and all together."""
     programs = -(-work.hidden // tile.cells) * -(-work.batch // tile.batch)
-    rounds = -(-programs // PROCESSORS)
+    rounds = -(-programs // chip.processors)
     read = work.deep * work.stage(tile.batch, tile.cells)
     return rounds * WAIT + max(rounds * read / RATE, programs * read / SHARED_RATE)
 
