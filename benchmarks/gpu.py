@@ -34,6 +34,10 @@ GRACE = 30.0
 """Seconds that a process may take longer than it was given, for the row that it is at."""
 TRIES = 20
 """How often a question's process is started again when it died."""
+CHOOSING = "tiers"
+"""The question by whose answer tiers are chosen."""
+WARMING = 0.3
+"""The share of the time that is left in which kernels may be compiled beforehand."""
 QUICK = 2
 """Cases of a question in a quick run."""
 Start = Callable[[list[str], Path, float], bool]
@@ -82,8 +86,9 @@ def _as_row(kept: dict[str, list[dict[str, object]]]) -> Row:
 
 def answers(bench: Bench, names: Sequence[str], end: float, folder: Path, start: Start | None) -> Iterator[Answer]:
     """The answers to questions, each in its share of the seconds left; without `start` in this process."""
-    shutil.rmtree(folder, ignore_errors=True)
     for at, name in enumerate(names):
+        if start is not None:
+            warm(_soon(names, at), time.time() + WARMING * max(0.0, end - time.time()), folder, start)
         load, begun, question = machine.load(), time.time(), QUESTIONS[name]
         share = question.share / sum(QUESTIONS[each].share for each in names[at:])
         deadline = begun + share * max(0.0, end - begun)
@@ -95,6 +100,24 @@ def answers(bench: Bench, names: Sequence[str], end: float, folder: Path, start:
         answer.machine, answer.load = _described(bench), [load, machine.load()]
         answer.seconds = round(time.time() - begun, 1)
         yield answer
+
+
+def _soon(names: Sequence[str], at: int) -> Sequence[str]:
+    """The questions for which kernels are compiled before the one at hand: some choose by what "tiers" finds."""
+    cut = names.index(CHOOSING) + 1 if CHOOSING in names else 0
+    return names[cut:] if at == cut else names[:cut] if at == 0 else []
+
+
+def warm(names: Sequence[str], deadline: float, folder: Path, start: Start) -> None:
+    """Compile what questions will time, on all cores at once: they have no time for it."""
+    asked = [name for name in names if QUESTIONS[name].warm]
+    shares, words = sum(QUESTIONS[name].share for name in asked), []
+    for name in asked:
+        count = max(1, round((os.cpu_count() or 1) * QUESTIONS[name].share / shares))
+        into = [str(folder / "warm" / f"{name}-{part}.jsonl") for part in range(count)]
+        words += [[name, "--warm", "--part", f"{part}/{count}", "--into", into[part]] for part in range(count)]
+    if words:
+        start_all(words, deadline, start, fresh=False)
 
 
 def _in_processes(name: str, folder: Path, deadline: float, start: Start) -> list[Row]:
@@ -145,6 +168,7 @@ def _words() -> argparse.ArgumentParser:
     parser.add_argument("--write", action="store_true", help="choose tiers by what was measured here from now on")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where rows go as they come")
     parser.add_argument("--question", choices=list(QUESTIONS), help=argparse.SUPPRESS)
+    parser.add_argument("--warm", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--part", default="0/1", help=argparse.SUPPRESS)
     parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
@@ -155,7 +179,7 @@ def main(words: list[str]) -> None:
     """Ask, print, and keep what was measured on a graphics processor."""
     parser = _words()
     given = parser.parse_args(words)
-    bench = Bench("cuda" if torch.cuda.is_available() else "cpu", given.quick)
+    bench = Bench("cuda" if torch.cuda.is_available() else "cpu", given.quick, given.warm)
     if given.question:
         part, count = map(int, given.part.split("/"))
         ask(given.question, bench, given.into, given.until, (part, count))
@@ -164,6 +188,7 @@ def main(words: list[str]) -> None:
         parser.error("there is no graphics processor here; with --quick and TRITON_INTERPRET=1 the checks run without")
     right, end = True, time.time() + 60 * given.minutes
     names = given.only or list(QUESTIONS)
+    shutil.rmtree(given.folder, ignore_errors=True)
     for answer in answers(bench, names, end, given.folder, None if given.quick else process):
         print(page.section(answer), flush=True)
         right = right and not any(row.wrong for row in answer.rows)
@@ -176,7 +201,7 @@ def main(words: list[str]) -> None:
 
 
 def _write(answer: Answer, *, write: bool) -> None:
-    if write and answer.name == "gpu-tiers":
+    if write and answer.name == f"gpu-{CHOOSING}":
         source = f"measured by benchmarks.gpu: {answer.protocol}"
         tiers.write(torch.cuda.get_device_name(), bounds(answer.rows, source))
 

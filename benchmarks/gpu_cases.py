@@ -24,10 +24,14 @@ PRECISIONS = {
 
 @dataclass(frozen=True)
 class Bench:
-    """Where and how much is measured: `seconds` a case at least, or as little as there is."""
+    """Where and how much is measured: `seconds` a case at least, or as little as there is.
+
+    To `warm` it does the work once and measures nothing: all is compiled then.
+    """
 
     device: str
     quick: bool
+    warm: bool = False
     seconds: float = 0.5
 
     @property
@@ -47,6 +51,11 @@ class Bench:
 
         Each waits until the processor has finished.
         """
+        if self.warm:
+            for work in (*works.values(), *beside.values()):
+                work()
+            self.synchronize()
+            return row
         finished, others = ({name: self._finished(work) for name, work in each.items()} for each in (works, beside))
         try:
             cases.check(finished, right, tolerance)
@@ -101,7 +110,8 @@ class Case:
 class Question:
     """Its cases, what their rows come to, the share of all seconds that it may take, and in how many processes at once.
 
-    One in several is not about time; a `fresh` one compiles everything anew.
+    One in several is not about time; a `fresh` one compiles everything anew, and what a `warm` one needs is compiled
+    before any is asked.
     """
 
     title: str
@@ -111,6 +121,7 @@ class Question:
     summary: Callable[[Sequence[Row]], list[Figure]] = field(default=lambda rows: [])
     workers: int = 1
     fresh: bool = False
+    warm: bool = False
 
 
 @contextmanager

@@ -47,7 +47,10 @@ UNADORNED = replace(EVERYTHING, name="odd sizes", time=5, hidden=18, projection=
 
 
 def agreement(bench: Bench) -> list[Case]:
-    """Every cell in every tier against the reference in float64, on poisoned memory, and every step."""
+    """Every cell in every tier against the reference in float64, on poisoned memory, and every step.
+
+    In an order in which any beginning stands for the whole.
+    """
     found, names = [], ["lstm", "peephole"] if bench.quick else list(CELLS)
     ways = {name: way for name, way in WAYS.items() if not way.graphs}
     some = [*product([EVERYTHING], (torch.float64, *dict.fromkeys(PRECISIONS.values()))), (UNADORNED, torch.float32)]
@@ -61,6 +64,7 @@ def agreement(bench: Bench) -> list[Case]:
             found.append(Case(label, partial(_agrees, label, Triton(), name, problem, torch.float32, bench)))
     for name in [] if bench.quick else ["lstm", "full_gate_recurrence", "lstm with ba2016"]:
         found.append(Case(f"{name}, in CUDA graphs", partial(_replays, name, bench)))
+    Random(0).shuffle(found)
     return found
 
 
@@ -341,25 +345,30 @@ def over(peer: str, target: float) -> Callable[[Sequence[Row]], list[Figure]]:
 
 QUESTIONS = {
     "agreement": Question(
-        "Agreement with the reference", "Values and all gradients, beside float64.", agreement, 6, workers=8
+        "Agreement with the reference", "Values and all gradients, beside float64.", agreement, 6, workers=16
     ),
     "launches": Question("What a launch costs", "256 steps of one sequence, 16 cells.", launches, 0.5),
     "tiers": Question(
-        "The tiers beside each other", "lstm, 128 steps: of 16 sequences, and of 512 cells.", choice, 3,
+        "The tiers beside each other", "lstm, 128 steps: of 16 sequences, and of 512 cells.", choice, 3, warm=True
     ),
     "flashrnn": Question(
         "Beside FlashRNN's published figures",
         "bfloat16, 1024 steps of 16 sequences, 768 cells; theirs on an H100, without the input product.", flashrnn, 1,
+        warm=True,
     ),
-    "cudnn": Question("The plain LSTM, beside cuDNN", "256 steps.", cudnn, 6, over(CUDNN, 1.0)),
-    "others": Question("What cuDNN does slowly", "256 steps of 64 sequences, 512 cells.", others, 2, over(CUDNN, 1.2)),
-    "variants": Question("Every other cell", "tf32, 256 steps of 64 sequences.", variants, 4, over(REFERENCE, 20.0)),
-    "tiles": Question("What a program takes", "bfloat16, 128 steps.", shapes_of_tiles, 2),
+    "cudnn": Question("The plain LSTM, beside cuDNN", "256 steps.", cudnn, 6, over(CUDNN, 1.0), warm=True),
+    "others": Question(
+        "What cuDNN does slowly", "256 steps of 64 sequences, 512 cells.", others, 2, over(CUDNN, 1.2), warm=True
+    ),
+    "variants": Question(
+        "Every other cell", "tf32, 256 steps of 64 sequences.", variants, 4, over(REFERENCE, 20.0), warm=True
+    ),
+    "tiles": Question("What a program takes", "bfloat16, 128 steps.", shapes_of_tiles, 2, warm=True),
     "compilation": Question(
         "The first call", "There and back, into an empty cache.", compilation, 3, workers=4, fresh=True
     ),
     "compiled": Question(
         "Some cells, beside a compiled step", "tf32, 256 steps of 64 sequences, 512 cells.", compiled, 2,
-        over(STEP, 5.0),
+        over(STEP, 5.0), warm=True,
     ),
 }  # fmt: skip

@@ -95,6 +95,33 @@ def test_parts_run_side_by_side_and_are_started_again_when_they_die(asked: Calla
     assert (started.count("0/2"), started.count("1/2")) == (2, 2)
 
 
+def test_what_is_timed_is_compiled_before_on_all_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is behind the choice of tiers only when that is known."""
+    started: list[str] = []
+
+    def start(words: list[str], cache: Path, deadline: float) -> bool:
+        started.append(
+            " ".join(["warm" if "--warm" in words else "ask", words[0], *words[words.index("--part") + 1 :][:1]])
+        )
+        return True
+
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    asked = {name: Question(name, "So.", lambda bench: [], 1.0, warm=name != "launches") for name in gpu.QUESTIONS}
+    monkeypatch.setattr(gpu, "QUESTIONS", asked)
+    list(gpu.answers(BENCH, ["launches", "tiers", "cudnn", "variants"], LATER, tmp_path, start))
+    first, rest = started[: started.index("ask tiers 0/1")], started[started.index("ask tiers 0/1") + 1 :]
+    assert sorted(first) == ["ask launches 0/1", *(f"warm tiers {part}/4" for part in range(4))]
+    assert sorted(rest[:4]) == sorted(f"warm {name} {part}/2" for name in ("cudnn", "variants") for part in range(2))
+    assert rest[4:] == ["ask cudnn 0/1", "ask variants 0/1"]
+
+
+def test_to_warm_is_to_work_once_and_to_time_nothing() -> None:
+    done: list[str] = []
+    works = {name: lambda name=name: done.append(name) for name in ("ours", "theirs")}
+    row = Bench("cpu", quick=False, warm=True).timed(Row("a"), works, "ours", 0.0, {"beside": lambda: done.append("b")})
+    assert (done, row.timings, row.wrong) == (["ours", "theirs", "b"], [], False)
+
+
 def measured(label: str, *seconds: float | None) -> Row:
     """A row of the four ways, in their order; None for one that failed."""
     found = zip(gpu_questions.WAYS, seconds, strict=True)
