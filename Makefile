@@ -60,7 +60,7 @@ test: check
 OLDEST := 3.6.0
 oldest: install
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/triton triton==$(OLDEST)
-	PYTHONPATH=build/triton $(BIN)/pytest -n $(WORKERS) tests/ops/triton/test_compiles.py tests/ops/triton/test_launches.py
+	PYTHONPATH=build/triton $(BIN)/pytest -n $(WORKERS) $(addprefix tests/ops/triton/test_,$(addsuffix .py,compiles launches driver))
 
 # The tests of all that is compiled, under the sanitizers, on a copy of the package that holds a build with each. No .pth file is read
 # (-S), so that the copy is what is imported. What runs on an emulated ARM is another program. After a fork the address

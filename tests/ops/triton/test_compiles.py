@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -108,6 +109,14 @@ def test_programs_together_hold_their_weights(name: str, hidden: int, batch: int
         assert all(re.search(r"cache_?[mM]odifier = cg", line) for line in heard)
         assert ("atomic_poll" if POLLS.value else "atomic_rmw") in body
         assert each.metadata.shared <= min(SHARED, tiles.bytes_held(works, tile) + 32 * 1024)
+
+
+@pytest.mark.parametrize("block", [128, 512])
+def test_wide_blocks_fit(block: int) -> None:
+    cell = CELLS["peephole in blocks"].with_options(block=block)
+    with patch.dict(CELLS, {"wide": cell}):
+        made = kernels("wide", Problem("one block", 3, 16, 16, block), torch.bfloat16, tiers.STEPS)
+    assert max(each.metadata.shared for each in made.values()) <= SHARED
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,8 @@ def test_the_stream_is_as_before_also_where_a_capture_fails(monkeypatch: pytest.
         def __exit__(self, *_: object) -> None:
             raise RuntimeError("the capture was invalidated")
 
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
+    for name in ("CUDAGraph", "Stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda: None)
     monkeypatch.setattr(torch.cuda, "graph", Capture)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: streams[-1])
     monkeypatch.setattr(torch.cuda, "set_stream", streams.append)

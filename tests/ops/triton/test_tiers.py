@@ -107,7 +107,9 @@ def test_programs_together_refuse_what_they_cannot_hold_or_wait_for(
         ({"block": 200}, 400, torch.float32, "blocks have 200 cells, no power of two"),
         ({"block": 3, "norm": "ba2016"}, 150, torch.float32, "a tile holds 128 cells, not 150"),
         ({"block": 4, "norm": "ba2016"}, 152, torch.float32, None),
-        ({"block": 256}, 512, torch.float64, None),
+        ({"block": 256}, 512, torch.float32, None),
+        ({"block": 512}, 512, torch.bfloat16, None),
+        ({"block": 256}, 512, torch.float64, "one of 256 cells is too large"),
         ({"block": 1024}, 1024, torch.float64, "one of 1024 cells is too large"),
     ],
 )

@@ -31,7 +31,8 @@ def test_stages_fit_and_are_no_more_than_there_is_to_read(hidden: int, numbers: 
         for tile in tiles.possible(work, 1, chip):
             at_once = tile.split * tile.depth
             ahead = tile.stages - 1
-            assert at_once * work.stage(tile.batch, tile.cells) * ahead <= chip.ahead
+            assert at_once * work.stage(tile.batch, tile.cells) * ahead <= chip.ahead(work.sums(tile.batch, tile.cells))
+            assert tile.split * work.sums(tile.batch, tile.cells) <= max(tiles.SUMS, work.sums(tile.batch, tile.cells))
             assert (ahead - 1) * at_once < work.deep
 
 

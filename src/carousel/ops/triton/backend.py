@@ -120,8 +120,12 @@ def _refuses_cell(cell: Cell, hidden: int) -> str | None:
 
 
 def _refuses_blocks(cell: Cell, operands: Operands | LayerOperands) -> str | None:
-    work = tiles.there(operands.batch, operands.hidden, operands.output, operands.like.element_size(), 8)
-    if not any(tiles.possible(work, tiles.fewest(cell), tiers.chip(operands.like.device))):
+    size, chip = operands.like.element_size(), tiers.chip(operands.like.device)
+    works = (
+        tiles.there(operands.batch, operands.hidden, operands.output, size, max(4, size)),
+        tiles.back(operands.batch, operands.hidden, operands.hidden, size),
+    )
+    if not all(any(tiles.possible(work, tiles.fewest(cell), chip)) for work in works):
         return f"a tile holds whole blocks, and one of {cell.block} cells is too large for it in {operands.like.dtype}"
     return None
 

@@ -43,10 +43,13 @@ class CudaGraph:
         self._graph = torch.cuda.CUDAGraph()
 
     def capture(self, work: Callable[[], Tensors]) -> Tensors:
-        """Record what the work launches: other threads go on, and the stream is as before also where it fails."""
+        """Record what the work launches, on a stream of its own: torch's stands on the device that was first used.
+
+        Other threads go on, and the stream is as before also where it fails.
+        """
         before = torch.cuda.current_stream()
         try:
-            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            with torch.cuda.graph(self._graph, stream=torch.cuda.Stream(), capture_error_mode="thread_local"):
                 return work()
         finally:
             torch.cuda.set_stream(before)

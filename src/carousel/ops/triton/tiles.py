@@ -16,7 +16,7 @@ RATE, SHARED_RATE, WAIT = 80.0, 5500.0, 800.0
 """Bytes a nanosecond that one of an H100's multiprocessors, and all of them, read from L2; nanoseconds before the first
 comes. From memory, not measured."""
 SUMS = 66 * 1024
-"""Bytes that the sums of the largest tile take, with a little beside them."""
+"""Bytes that the parts of a product's sums may take together, with a little beside them."""
 MOST_STAGES = 8
 """How many stages of a product are read ahead at most."""
 HELD_WARPS, HELD_DEPTH = 8, 32
@@ -31,10 +31,9 @@ class Chip(NamedTuple):
     processors: int
     shared: int
 
-    @property
-    def ahead(self) -> int:
-        """Bytes that the stages of a product may take; the rest is for its sums, which move between threads."""
-        return max(self.shared - SUMS, self.shared // 4)
+    def ahead(self, sums: int) -> int:
+        """Bytes that the stages of a product may take beside its sums, which move between threads."""
+        return self.shared - max(sums, min(SUMS, self.shared * 3 // 4))
 
     @property
     def held(self) -> int:
@@ -73,6 +72,10 @@ class Work(NamedTuple):
         """Bytes that a tile of so many sequences and cells reads for each number of the product's depth."""
         return batch * self.read + cells * self.columns * self.bytes
 
+    def sums(self, batch: int, cells: int) -> int:
+        """Bytes of the tile's sums, which are as wide as float32 at least."""
+        return batch * cells * self.columns * max(4, self.bytes)
+
 
 def there(batch: int, hidden: int, read: int, bytes_each: int, bytes_read: int = 0) -> Work:
     """A step forwards: the four gates of each cell, from a state so wide, whose numbers may be larger than weights."""
@@ -101,15 +104,18 @@ def possible(work: Work, smallest: int, chip: Chip = H100) -> Iterator[Tile]:
         if batch >= 2 * max(work.batch, SMALLEST):
             break
         for cells in sorted({max(each, smallest) for each in CELLS}):
-            if SMALLEST * work.stage(batch, cells) <= chip.ahead:
-                yield tile(work, batch, cells, chip.ahead)
+            if SMALLEST * work.stage(batch, cells) <= chip.ahead(work.sums(batch, cells)):
+                yield tile(work, batch, cells, chip)
 
 
-def tile(work: Work, batch: int, cells: int, room: int) -> Tile:
+def tile(work: Work, batch: int, cells: int, chip: Chip) -> Tile:
     """A tile of so many sequences and cells: warps share its sequences, or the product's depth where these are few."""
     warps = 8 if batch * cells >= 2048 else 4
+    sums = work.sums(batch, cells)
+    room = chip.ahead(sums)
     most = 1 << (room // work.stage(batch, cells)).bit_length() - 1
-    split = min(max(1, warps * SMALLEST // batch), most // SMALLEST)
+    parts = 1 << max(1, SUMS // sums).bit_length() - 1
+    split = min(max(1, warps * SMALLEST // batch), parts, most // SMALLEST)
     depth = max(SMALLEST, min(_chunk(work), most) // split)
     at_once = split * depth
     stages = min(MOST_STAGES, -(-work.deep // at_once), room // (at_once * work.stage(batch, cells)))
