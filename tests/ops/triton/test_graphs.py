@@ -107,16 +107,25 @@ def test_other_shapes_dtypes_names_and_streams_have_graphs_of_their_own(monkeypa
 
 def test_the_graph_used_longest_ago_is_dropped() -> None:
     graphs = Graphs(most=2, make=Recorded, sights=1)
-    for values in ((1.0,), (1.0, 2.0), (1.0,), (1.0, 2.0, 3.0), (1.0,), (1.0, 2.0)):
+    for values in ((1.0,), (1.0, 2.0), (1.0,), (1.0, 2.0, 3.0), (1.0,), (1.0, 2.0), (1.0, 2.0)):
         graphs.run("double", doubled, of(*values))
     assert [graph.replays for graph in Recorded.made] == [3, 1, 1, 1]
 
 
-def test_shapes_have_to_come_more_often_where_there_are_many() -> None:
-    graphs = Graphs(most=1, make=Recorded, sights=1)
-    for count in (1, 2, 3, 3, 3, 1, 1, 1):
+def test_graphs_are_dropped_for_their_memory_too() -> None:
+    """Four bytes a number, read and written."""
+    graphs = Graphs(make=Recorded, sights=1, memory=100)
+    for count in (4, 4, 8, 8, 4, 100, 4, 8, 100):
         graphs.run("double", doubled, of(*[1.0] * count))
-    assert [graph.replays for graph in Recorded.made] == [1, 1, 2, 2]
+    assert [graph.replays for graph in Recorded.made] == [3, 2, 2], "the largest alone is kept"
+
+
+def test_shapes_have_to_come_more_often_where_there_are_many() -> None:
+    """Nine shapes in turn, and eight graphs: captures become rare."""
+    graphs = Graphs(most=8, make=Recorded)
+    for turn in range(2000):
+        graphs.run("double", doubled, of(*[1.0] * (1 + turn % 9)))
+    assert len(Recorded.made) < 30
 
 
 def test_what_cannot_be_captured_runs_by_itself() -> None:

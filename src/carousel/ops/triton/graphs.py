@@ -1,7 +1,7 @@
 """Many launches gathered in one CUDA graph: captured for each set of shapes that comes again, replayed on its memory.
 
 A capture costs more than it saves where every batch has a length of its own: shapes that came once are not captured,
-and where there are more of them than graphs are kept, only those that come ever more often.
+and each time that a graph is dropped for another, shapes have to come twice as often.
 
 No graph has been captured on a device yet. The table of `tiers` says of a device whether they were faster there;
 `Triton(graphs=False)` does without.
@@ -18,10 +18,11 @@ from torch import Tensor
 
 Tensors = Sequence[Tensor | None]
 Function = Callable[[Tensors], Tensors]
-MOST = 8
-"""How many graphs are kept at once, with the memory of all that they read and write."""
-SIGHTS, REMEMBERED = 2, 256
-"""The time at which shapes are captured that come again, and how many shapes are remembered that came before."""
+MOST, MEMORY = 32, 2 * 1024**3
+"""How many graphs are kept at once, and how many bytes of what they read and write; one is kept in any case."""
+SIGHTS, SELDOM, REMEMBERED = 2, 1024, 256
+"""The time at which shapes are captured that come again, at most and where graphs were dropped for others, and how many
+shapes are remembered that came before."""
 
 
 class Graph(Protocol):
@@ -67,6 +68,11 @@ class Captured:
         function(self._given)
         self._graph, self._made = graph, graph.capture(lambda: function(self._given))
 
+    @property
+    def bytes(self) -> int:
+        """The memory of what it reads and writes, but for what it needs in between."""
+        return sum(each.nbytes for each in (*self._given, *self._made) if each is not None)
+
     def __call__(self, tensors: Tensors) -> Tensors:
         """What the function makes of others of the same shapes, in memory of the caller's own."""
         for mine, theirs in zip(self._given, tensors, strict=True):
@@ -79,8 +85,10 @@ class Captured:
 class Graphs:
     """The graphs that are kept, the one used longest ago dropped first."""
 
-    def __init__(self, most: int = MOST, make: Callable[[], Graph] = CudaGraph, sights: int = SIGHTS) -> None:
-        self._most, self._make, self._sights = most, make, sights
+    def __init__(
+        self, most: int = MOST, make: Callable[[], Graph] = CudaGraph, sights: int = SIGHTS, memory: int = MEMORY
+    ) -> None:  # fmt: skip
+        self._most, self._make, self._sights, self._memory = most, make, sights, memory
         self._kept: OrderedDict[Hashable, Captured | None] = OrderedDict()
         self._seen: OrderedDict[Hashable, int] = OrderedDict()
         self._lock = Lock()
@@ -92,6 +100,7 @@ class Graphs:
             if key not in self._kept:
                 if self._sight(key) < self._sights:
                     return function(tensors)
+                del self._seen[key]
                 self._kept[key] = self._captured(function, tensors)
             self._kept.move_to_end(key)
             self._drop()
@@ -113,10 +122,13 @@ class Graphs:
             warnings.warn(f"launches are not gathered: no CUDA graph can be captured here ({error})", stacklevel=2)
             return None
 
+    def _bytes(self) -> int:
+        return sum(each.bytes for each in self._kept.values() if each is not None)
+
     def _drop(self) -> None:
-        """Forget what is too much, when the device has done with it; from then on shapes have to come more often."""
-        while len(self._kept) > self._most:
-            self._sights += 1
+        """Forget what is too much, when the device has done with it; then shapes have to come twice as often."""
+        while len(self._kept) > self._most or (len(self._kept) > 1 and self._bytes() > self._memory):
+            self._sights = min(2 * self._sights, SELDOM)
             if torch.cuda.is_initialized():
                 torch.cuda.synchronize()
             self._kept.popitem(last=False)
