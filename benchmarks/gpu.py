@@ -11,7 +11,6 @@ has no such processor, where only the checks mean anything. Nothing of a quick r
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -36,6 +35,8 @@ TRIES = 20
 """How often a question's process is started again when it died."""
 CHOOSING = "tiers"
 """The question by whose answer tiers are chosen."""
+WARMERS = 16
+"""How many processes compile at once at most: each takes memory of the device."""
 WARMING = 0.3
 """The share of the time that is left in which kernels may be compiled beforehand."""
 QUICK = 2
@@ -113,7 +114,7 @@ def warm(names: Sequence[str], deadline: float, folder: Path, start: Start) -> N
     asked = [name for name in names if QUESTIONS[name].warm]
     shares, words = sum(QUESTIONS[name].share for name in asked), []
     for name in asked:
-        count = max(1, round((os.cpu_count() or 1) * QUESTIONS[name].share / shares))
+        count = max(1, round(min(WARMERS, len(os.sched_getaffinity(0))) * QUESTIONS[name].share / shares))
         into = [str(folder / "warm" / f"{name}-{part}.jsonl") for part in range(count)]
         words += [[name, "--warm", "--part", f"{part}/{count}", "--into", into[part]] for part in range(count)]
     if words:
@@ -188,7 +189,8 @@ def main(words: list[str]) -> None:
         parser.error("there is no graphics processor here; with --quick and TRITON_INTERPRET=1 the checks run without")
     right, end = True, time.time() + 60 * given.minutes
     names = given.only or list(QUESTIONS)
-    shutil.rmtree(given.folder, ignore_errors=True)
+    for left in (*given.folder.glob("*.jsonl"), *given.folder.glob("warm/*.jsonl")):
+        left.unlink()
     for answer in answers(bench, names, end, given.folder, None if given.quick else process):
         print(page.section(answer), flush=True)
         right = right and not any(row.wrong for row in answer.rows)

@@ -105,7 +105,7 @@ def test_what_is_timed_is_compiled_before_on_all_cores(monkeypatch: pytest.Monke
         )
         return True
 
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(4)))
     asked = {name: Question(name, "So.", lambda bench: [], 1.0, warm=name != "launches") for name in gpu.QUESTIONS}
     monkeypatch.setattr(gpu, "QUESTIONS", asked)
     list(gpu.answers(BENCH, ["launches", "tiers", "cudnn", "variants"], LATER, tmp_path, start))

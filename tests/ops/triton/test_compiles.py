@@ -134,7 +134,7 @@ def test_a_smaller_chip_is_not_asked_for_more_than_it_has(
 ) -> None:  # fmt: skip
     from carousel.ops.triton import loop
 
-    small = tiles.Chip(128, 99 * 1024)
+    small = tiles.Chip(128, 99 * 1024, 24 * 1024**3)
     for room in (loop, tiers):
         monkeypatch.setattr(room, "chip", lambda _: small)
     problem = Problem("everything", 3, batch, 16, hidden, projection=hidden // 2, reset=True, noise=True)

@@ -118,6 +118,9 @@ def test_graphs_are_dropped_for_their_memory_too() -> None:
     for count in (4, 4, 8, 8, 4, 100, 4, 8, 100):
         graphs.run("double", doubled, of(*[1.0] * count))
     assert [graph.replays for graph in Recorded.made] == [3, 2, 2], "the largest alone is kept"
+    graphs.forget()
+    graphs.run("double", doubled, of(*[1.0] * 100))
+    assert len(Recorded.made) == 3, "to be captured, it has to come four times"
 
 
 def test_shapes_have_to_come_more_often_where_there_are_many() -> None:

@@ -133,7 +133,7 @@ def test_a_chip_with_less_memory_has_fewer_cells_in_one_program(monkeypatch: pyt
     cell, most = find("lstm"), ROOM["bfloat16"]
     given = operands(cell, most, torch.bfloat16)
     assert tiers.choose(cell, given).number == tiers.WHOLE
-    monkeypatch.setattr(tiers, "chip", lambda _: tiers.Chip(128, 99 * 1024))
+    monkeypatch.setattr(tiers, "chip", lambda _: tiers.Chip(128, 99 * 1024, 24 * 1024**3))
     assert tiers.choose(cell, given).number == tiers.STEPS
     assert tiers.choose(cell, operands(cell, most // 2, torch.bfloat16)).number == tiers.WHOLE
 
@@ -158,7 +158,7 @@ def test_tensors_of_two_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("version", "refused"),
-    [("3.4.0", True), ("3.5.1", True), ("3.6.0", False), ("3.10.0+git12", False), ("4.0.0", False)],
+    [("3.4.0", True), ("3.5.1", True), ("3.6.0", False), ("3.7rc1", False), ("3.10.0+git12", False), ("4.0.0", False)],
 )
 def test_an_older_triton_is_refused_by_name(version: str, refused: bool) -> None:
     assert (version in str(extension.too_old(version))) == refused

@@ -25,7 +25,9 @@ def test_a_tile_holds_a_block() -> None:
 
 @pytest.mark.parametrize("numbers", [2, 4, 8])
 @pytest.mark.parametrize("hidden", [16, 100, 512, 768, 1024, 2048])
-@pytest.mark.parametrize("chip", [tiles.H100, tiles.Chip(128, 99 * 1024), tiles.Chip(40, 64 * 1024)])
+@pytest.mark.parametrize(
+    "chip", [tiles.H100, tiles.Chip(128, 99 * 1024, 24 * 1024**3), tiles.Chip(40, 64 * 1024, 8 * 1024**3)]
+)
 def test_stages_fit_and_are_no_more_than_there_is_to_read(hidden: int, numbers: int, chip: tiles.Chip) -> None:
     for work in (tiles.there(64, hidden, hidden, numbers), tiles.back(64, hidden, 4 * hidden, numbers)):
         for tile in tiles.possible(work, 1, chip):

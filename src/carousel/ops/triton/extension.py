@@ -1,6 +1,7 @@
 """Whether Triton is there, and whether it interprets its kernels on the processor."""
 
 import os
+import re
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib.util import find_spec
@@ -27,7 +28,8 @@ def missing() -> str | None:
 
 def too_old(version: str) -> str | None:
     """Why the kernels cannot be compiled by that version of Triton; None if they can."""
-    if tuple(map(int, version.split(".")[:2])) >= OLDEST:
+    found = re.match(r"(\d+)\.(\d+)", version)
+    if found and tuple(map(int, found.groups())) >= OLDEST:
         return None
     return f"its kernels need Triton {'.'.join(map(str, OLDEST))} or newer, which torch 2.10 brings; this is {version}"
 

@@ -7,6 +7,7 @@ No graph has been captured on a device yet. The table of `tiers` says of a devic
 `Triton(graphs=False)` does without.
 """
 
+import sys
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -18,8 +19,9 @@ from torch import Tensor
 
 Tensors = Sequence[Tensor | None]
 Function = Callable[[Tensors], Tensors]
-MOST, MEMORY = 32, 2 * 1024**3
-"""How many graphs are kept at once, and how many bytes of what they read and write; one is kept in any case."""
+MOST, SHARE = 32, 16
+"""How many graphs are kept at once, and what part of a device's memory what they read and write may be: a sixteenth.
+One is kept in any case."""
 SIGHTS, SELDOM, REMEMBERED = 2, 1024, 256
 """The time at which shapes are captured that come again, at most and where graphs were dropped for others, and how many
 shapes are remembered that came before."""
@@ -86,7 +88,7 @@ class Graphs:
     """The graphs that are kept, the one used longest ago dropped first."""
 
     def __init__(
-        self, most: int = MOST, make: Callable[[], Graph] = CudaGraph, sights: int = SIGHTS, memory: int = MEMORY
+        self, most: int = MOST, make: Callable[[], Graph] = CudaGraph, sights: int = SIGHTS, memory: int | None = None
     ) -> None:  # fmt: skip
         self._most, self._make, self._sights, self._memory = most, make, sights, memory
         self._kept: OrderedDict[Hashable, Captured | None] = OrderedDict()
@@ -122,12 +124,19 @@ class Graphs:
             warnings.warn(f"launches are not gathered: no CUDA graph can be captured here ({error})", stacklevel=2)
             return None
 
+    def forget(self) -> None:
+        """Give all memory back; shapes that come again are captured anew."""
+        with self._lock:
+            if torch.cuda.is_initialized():
+                torch.cuda.synchronize()
+            self._kept.clear()
+
     def _bytes(self) -> int:
         return sum(each.bytes for each in self._kept.values() if each is not None)
 
     def _drop(self) -> None:
         """Forget what is too much, when the device has done with it; then shapes have to come twice as often."""
-        while len(self._kept) > self._most or (len(self._kept) > 1 and self._bytes() > self._memory):
+        while len(self._kept) > self._most or (len(self._kept) > 1 and self._bytes() > (self._memory or memory())):
             self._sights = min(2 * self._sights, SELDOM)
             if torch.cuda.is_initialized():
                 torch.cuda.synchronize()
@@ -135,6 +144,13 @@ class Graphs:
 
 
 KEPT = Graphs()
+
+
+def memory() -> int:
+    """Bytes that graphs may keep of the current device's; without a device as many as there are."""
+    if not torch.cuda.is_initialized():
+        return sys.maxsize
+    return torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory // SHARE
 
 
 def fit(tensors: Tensors) -> bool:

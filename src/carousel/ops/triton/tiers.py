@@ -23,8 +23,9 @@ GATES = 4
 """How many matrices, cells × cells, the bounds of the table are for: those of a plain cell's gates."""
 
 
-COPIED = 256 * 1024**2
-"""Bytes of pre-activations up to which launches are gathered: a graph keeps those, and several times as much."""
+COPIED, SHARE = 256 * 1024**2, 128
+"""Bytes of pre-activations up to which launches are gathered, and how many times as much memory there must be at least:
+the graphs there and back keep about eight times as much."""
 NARROWEST = 16
 """Cells of the smallest tile that a product takes."""
 
@@ -86,7 +87,8 @@ def held(cell: Cell) -> int:
 def small(cell: Cell, operands: Operands | LayerOperands) -> bool:
     """Whether the gates of all steps are so few that a graph, which reads copies of its own, takes little for them."""
     rows = layout.total(layout.rows(cell, operands.hidden))
-    return operands.time * operands.batch * rows * operands.like.element_size() <= COPIED
+    taken = operands.time * operands.batch * rows * operands.like.element_size()
+    return taken <= min(COPIED, chip(operands.like.device).memory // SHARE)
 
 
 def holds(cell: Cell, operands: Operands | LayerOperands) -> bool:
@@ -101,7 +103,7 @@ def chip(device: torch.device) -> Chip:
     if device.type != "cuda":
         return H100
     found = torch.cuda.get_device_properties(device)
-    return Chip(found.multi_processor_count, found.shared_memory_per_block_optin)
+    return Chip(found.multi_processor_count, found.shared_memory_per_block_optin, found.total_memory)
 
 
 def precision_of(dtype: torch.dtype) -> str:

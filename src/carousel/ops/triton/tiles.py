@@ -26,10 +26,11 @@ SMALLEST = 16
 
 
 class Chip(NamedTuple):
-    """A graphics processor: its multiprocessors, and bytes of shared memory that a program can have there."""
+    """A graphics processor: its multiprocessors, bytes of shared memory that a program can have, and of its own."""
 
     processors: int
     shared: int
+    memory: int
 
     def ahead(self, sums: int) -> int:
         """Bytes that the stages of a product may take beside its sums, which move between threads."""
@@ -41,7 +42,7 @@ class Chip(NamedTuple):
         return self.shared - 19 * 1024
 
 
-H100 = Chip(132, 227 * 1024)
+H100 = Chip(132, 227 * 1024, 80 * 1024**3)
 
 
 class Tile(NamedTuple):
