@@ -1,9 +1,10 @@
 """`python -m benchmarks.gpu_compiler`: what the compiler makes of the kernels for an H100, which need not be there.
 
-Registers, spilled bytes, shared memory and barriers of some shapes, and how long every cell takes to compile with an
+Registers, spilled bytes, shared memory, barriers and occupancy of some shapes, and how long every cell takes to compile with an
 empty cache: what the first call of a cell and dtype costs before anything runs. Needs Triton.
 """
 
+import argparse
 import re
 import subprocess
 import tempfile
@@ -12,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +28,9 @@ from carousel.testing import CELLS, Problem
 
 HOPPER = ("cuda", 90, 32)
 """An H100's architecture."""
+REGISTERS, UNIT, MEMORY, OWN, WARPS, WARP, PROGRAMS = 65536, 8, 228 * 1024, 1024, 64, 32, 32
+"""What a multiprocessor of it has: registers, given to threads by so many, bytes of shared memory, of which each program
+takes some for itself, warps of so many threads, and programs."""
 TYPES = {
     torch.float32: "fp32", torch.float64: "fp64", torch.bfloat16: "bf16", torch.float16: "fp16",
     torch.int64: "i64", torch.int32: "i32",
@@ -125,12 +130,20 @@ def _made(tile: Tile, kernel: Any, *arguments: Any) -> Any:
 
 
 class Facts(NamedTuple):
-    """What a compiled kernel takes: registers and spilled bytes of a thread, shared bytes, barriers in its code."""
+    """What a compiled kernel takes: registers and spilled bytes of a thread, shared bytes, warps, barriers in its code."""
 
     registers: int
     spilled: int
     shared: int
+    warps: int
     barriers: int
+
+    @property
+    def resident(self) -> int:
+        """How many of its programs one multiprocessor of an H100 runs at once, as far as there is room for them."""
+        of_thread = -(-self.registers // UNIT) * UNIT
+        room = REGISTERS // (WARP * self.warps * of_thread), MEMORY // (self.shared + OWN), WARPS // self.warps
+        return min(*room, PROGRAMS)
 
 
 def facts(made: Any) -> Facts:
@@ -140,7 +153,8 @@ def facts(made: Any) -> Facts:
         file.flush()
         usage, code = _told("cuobjdump", "-res-usage", file.name), _told("nvdisasm", "-c", file.name)
     registers, stack = (int(re.findall(rf"{word}:(\d+)", usage)[0]) for word in ("REG", "STACK"))
-    return Facts(registers, stack, made.metadata.shared, len(re.findall(r"\bBAR\.SYNC", code)))
+    barriers = len(re.findall(r"\bBAR\.SYNC", code))
+    return Facts(registers, stack, made.metadata.shared, made.metadata.num_warps, barriers)
 
 
 def _told(tool: str, *words: str) -> str:
@@ -163,14 +177,21 @@ def ways(name: str, problem: Problem, dtype: torch.dtype) -> Iterator[int]:
 
 def shape(name: str, hidden: int, batch: int, dtype: torch.dtype) -> list[Row]:
     """What the kernels of a shape take, in every tier that can run it."""
+    from carousel.ops.triton.loop import Loop
+
     problem, rows = Problem("shape", 4, batch, 0, hidden), []
     for tier in ways(name, problem, dtype):
-        made = kernels(name, problem, dtype, tier)
-        for way in ("there", "back"):
+        made, loop = (
+            kernels(name, problem, dtype, tier),
+            Loop(CELLS[name], problem.operands(CELLS[name], dtype=dtype), tier),
+        )
+        for way, tile in (("there", loop.there), ("back", loop.back)):
             found = facts(made[way])
             figures = [
                 Figure("registers", found.registers, unit=""), Figure("spilled", found.spilled, unit=" B"),
                 Figure("shared", found.shared, unit=" B"), Figure("barriers", found.barriers, unit=""),
+                Figure("programs", prod(loop.grid(loop.rows(tile))), unit=""),
+                Figure("resident", found.resident, unit=""), Figure("warps", found.warps, unit=""),
             ]  # fmt: skip
             label = f"{name}, {hidden} cells, {batch} sequences, {_word(dtype)}, {tiers.WORDS[tier]}"
             rows.append(Row(label, way, figures=figures))
@@ -199,24 +220,37 @@ def _word(dtype: torch.dtype) -> str:
 
 def main() -> None:
     """Compile, print, and keep what was found."""
-    start, load = time.time(), machine.load()
-    taken = [row for each in SHAPES for row in shape(*each)]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_compiler", description=main.__doc__)
+    parser.add_argument("--only", choices=list(QUESTIONS), nargs="+", default=list(QUESTIONS), help="these alone")
+    for name in parser.parse_args().only:
+        start, load = time.time(), machine.load()
+        answer = QUESTIONS[name]()
+        answer.machine = machine.described() | {"backend": Triton.name, "instructions": "compiled for an H100"}
+        answer.load, answer.seconds = [load, machine.load()], round(time.time() - start, 1)
+        print(page.section(answer), flush=True)
+        records.keep([answer])
+    page.write()
+
+
+def what_they_take() -> Answer:
+    """Registers, memory, barriers and occupancy."""
+    protocol = f"{PROTOCOL} Programs of the launch; resident: how many of them one multiprocessor has room for at once."
+    rows = [row for each in SHAPES for row in shape(*each)]
+    return Answer("gpu-compiled", "What kernels for graphics processors take", protocol, rows)
+
+
+def how_long_they_compile() -> Answer:
+    """The first calls of all cells."""
     with ProcessPoolExecutor(2) as pool:
         found = pool.map(first_call, *zip(*product(CELLS, (torch.float32, torch.bfloat16)), strict=True))
         calls = [row for rows in found for row in rows]
     longest = max(row.figures[0].value for row in calls)
     summary = [Figure("the longest first call", longest, TARGET, lower=True, unit=" s")]
-    protocol = "Compiled for an H100, on this machine; nothing has run."
-    answers = [
-        Answer("gpu-compiled", "What kernels for graphics processors take", protocol, taken),
-        Answer("gpu-first-call", "How long they compile", f"{protocol} 64 cells, two at a time.", calls, summary),
-    ]
-    for answer in answers:
-        answer.machine = machine.described() | {"backend": Triton.name, "instructions": "compiled for an H100"}
-        answer.load, answer.seconds = [load, machine.load()], round(time.time() - start, 1)
-        print(page.section(answer), flush=True)
-    records.keep(answers)
-    page.write()
+    return Answer("gpu-first-call", "How long they compile", f"{PROTOCOL} 64 cells, two at a time.", calls, summary)
+
+
+PROTOCOL = "Compiled for an H100, on this machine; nothing has run."
+QUESTIONS = {"compiled": what_they_take, "first-call": how_long_they_compile}
 
 
 if __name__ == "__main__":
