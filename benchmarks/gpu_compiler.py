@@ -1,7 +1,7 @@
 """`python -m benchmarks.gpu_compiler`: what the compiler makes of the kernels for an H100, which need not be there.
 
-Registers, spilled bytes, shared memory, barriers and occupancy of some shapes, and how long every cell takes to compile with an
-empty cache: what the first call of a cell and dtype costs before anything runs. Needs Triton.
+Registers, spilled bytes, shared memory, barriers and occupancy of some shapes, and how long every cell takes to compile
+with an empty cache: what the first call of a cell and dtype costs before anything runs. Needs Triton.
 """
 
 import argparse
@@ -29,8 +29,8 @@ from carousel.testing import CELLS, Problem
 HOPPER = ("cuda", 90, 32)
 """An H100's architecture."""
 REGISTERS, UNIT, MEMORY, OWN, WARPS, WARP, PROGRAMS = 65536, 8, 228 * 1024, 1024, 64, 32, 32
-"""What a multiprocessor of it has: registers, given to threads by so many, bytes of shared memory, of which each program
-takes some for itself, warps of so many threads, and programs."""
+"""What a multiprocessor of it has: registers, given to threads by so many, bytes of shared memory, of which each
+program takes some for itself, warps of so many threads, and programs."""
 TYPES = {
     torch.float32: "fp32", torch.float64: "fp64", torch.bfloat16: "bf16", torch.float16: "fp16",
     torch.int64: "i64", torch.int32: "i32",
@@ -130,7 +130,7 @@ def _made(tile: Tile, kernel: Any, *arguments: Any) -> Any:
 
 
 class Facts(NamedTuple):
-    """What a compiled kernel takes: registers and spilled bytes of a thread, shared bytes, warps, barriers in its code."""
+    """What a compiled kernel takes: registers and spilled bytes of a thread, shared bytes, warps, and barriers."""
 
     registers: int
     spilled: int
