@@ -181,10 +181,8 @@ def shape(name: str, hidden: int, batch: int, dtype: torch.dtype) -> list[Row]:
 
     problem, rows = Problem("shape", 4, batch, 0, hidden), []
     for tier in ways(name, problem, dtype):
-        made, loop = (
-            kernels(name, problem, dtype, tier),
-            Loop(CELLS[name], problem.operands(CELLS[name], dtype=dtype), tier),
-        )
+        made = kernels(name, problem, dtype, tier)
+        loop = Loop(CELLS[name], problem.operands(CELLS[name], dtype=dtype), tier)
         for way, tile in (("there", loop.there), ("back", loop.back)):
             found = facts(made[way])
             figures = [
