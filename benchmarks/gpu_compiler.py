@@ -26,6 +26,7 @@ from carousel.ops.triton import Triton, tiers
 from carousel.ops.triton.tiles import Tile
 from carousel.testing import CELLS, Problem
 
+PROTOCOL = "Compiled for an H100, on this machine; nothing has run."
 HOPPER = ("cuda", 90, 32)
 """An H100's architecture."""
 REGISTERS, UNIT, MEMORY, OWN, WARPS, WARP, PROGRAMS = 65536, 8, 228 * 1024, 1024, 64, 32, 32
@@ -247,7 +248,6 @@ def how_long_they_compile() -> Answer:
     return Answer("gpu-first-call", "How long they compile", f"{PROTOCOL} 64 cells, two at a time.", calls, summary)
 
 
-PROTOCOL = "Compiled for an H100, on this machine; nothing has run."
 QUESTIONS = {"compiled": what_they_take, "first-call": how_long_they_compile}
 
 
